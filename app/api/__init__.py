@@ -1,0 +1,1 @@
+"""HTTP and nothing else: one router for each resource, schemas, problems."""

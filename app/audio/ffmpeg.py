@@ -1,0 +1,103 @@
+"""Decoding with FFmpeg (PyAV) what libsndfile cannot: M4A, MP4, AAC and WebM."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import av
+import av.container
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from app.audio.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
+from app.audio.source import ACCEPTED_FORMATS, AudioInfo
+
+# Only these demuxers and decoders ever see an upload: FFmpeg also knows playlists and
+# network protocols, which could be made to read other files.
+_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac"
+_CODECS = {"aac", "alac", "opus", "vorbis", "flac", "mp3", "mp3float"}
+_NAMES = {"mov": "mp4", "matroska": "webm"}
+# Encoders pad the ends, and a video's duration is not its sound's: a file counts as cut
+# only where clearly less was found than declared.
+_DURATION_TOLERANCE = 0.5
+
+
+class AvSource:
+    """A recording that FFmpeg has opened; see `AudioSource`."""
+
+    def __init__(self, container: av.container.InputContainer, stream: av.AudioStream) -> None:
+        self._container = container
+        self._stream = stream
+        seconds = None
+        if stream.duration is not None and stream.time_base is not None:
+            seconds = float(stream.duration * stream.time_base)
+        elif container.duration is not None:
+            seconds = container.duration / av.time_base
+        name = container.format.name.split(",")[0]
+        self.info = AudioInfo(
+            sample_rate=stream.codec_context.sample_rate,
+            channels=stream.codec_context.channels,
+            format=_NAMES.get(name, name),
+            seconds=seconds,
+        )
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """See `AudioSource.blocks`."""
+        planar = av.AudioResampler(format="fltp")
+        decoded = 0
+        try:
+            for frame in self._container.decode(self._stream):
+                for converted in planar.resample(frame):
+                    decoded += converted.samples
+                    yield converted.to_ndarray().astype(np.float32, copy=False).T
+        except av.error.FFmpegError as error:
+            raise CorruptAudioError(
+                f"the {self.info.format} file is damaged after "
+                f"{decoded / self.info.sample_rate:.2f} s: {error.strerror}"
+            ) from error
+        found = decoded / self.info.sample_rate
+        declared = self.info.seconds
+        # Raw AAC has no duration of its own: FFmpeg guesses one from the bit rate.
+        if declared and self.info.format != "aac" and found < declared - _DURATION_TOLERANCE:
+            raise CorruptAudioError(
+                f"the {self.info.format} file is truncated: it declares {declared:.2f} s of "
+                f"sound and holds {found:.2f} s"
+            )
+
+
+@contextmanager
+def open_av(data: bytes | bytearray) -> Iterator[AvSource]:
+    """Open a recording held in memory.
+
+    Raises:
+        UnsupportedAudioError: no accepted container, codec or sound track was found.
+        CorruptAudioError: the container is known but cannot be read.
+    """
+    try:
+        container = av.open(io.BytesIO(data), mode="r", options={"format_whitelist": _DEMUXERS})
+    except av.error.FFmpegError as error:
+        if _looks_like_mp4_or_webm(data):
+            raise CorruptAudioError(
+                f"the file begins as MP4/M4A or WebM but cannot be read, it may be truncated: "
+                f"{error.strerror}"
+            ) from error
+        raise UnsupportedAudioError(
+            f"the file is not sound in a format that is accepted; send {ACCEPTED_FORMATS}"
+        ) from error
+    with container:
+        if not container.streams.audio:
+            raise EmptyAudioError(f"the {container.format.name} file has no sound track")
+        stream = container.streams.audio[0]
+        if stream.codec_context.name not in _CODECS:
+            raise UnsupportedAudioError(
+                f"the codec {stream.codec_context.name} is not accepted; send {ACCEPTED_FORMATS}"
+            )
+        if not stream.codec_context.sample_rate or not stream.codec_context.channels:
+            raise CorruptAudioError("the sound track declares no sample rate or no channels")
+        yield AvSource(container, stream)
+
+
+def _looks_like_mp4_or_webm(data: bytes | bytearray) -> bool:
+    """Whether the first bytes are an MP4 `ftyp` box or an EBML header (WebM, Matroska)."""
+    return data[4:8] == b"ftyp" or data[:4] == b"\x1a\x45\xdf\xa3"

@@ -1,0 +1,55 @@
+"""The short-time Fourier transform: framing, window, real FFT."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+from scipy import fft
+
+from app.audio.windows import WindowName, analysis_window
+
+
+def frame_count(samples: int, hop_length: int) -> int:
+    """Return how many centred frames `stft` makes of a signal of `samples` samples."""
+    return 1 + samples // hop_length
+
+
+def stft(
+    signal: NDArray[np.float32], *, n_fft: int, hop_length: int, window: WindowName
+) -> NDArray[np.complex64]:
+    """Short-time Fourier transform with centred frames.
+
+    Frame `t` is centred on sample `t * hop_length`; beyond its ends the signal counts as
+    zero. This is `librosa.stft(..., pad_mode="constant")` and
+    `torch.stft(..., pad_mode="constant")`: no scaling, e^(-i w t).
+
+    Args:
+        signal: samples, shape `[samples]`, at least one.
+        n_fft: window and FFT length in samples, at least 2 and even.
+        hop_length: samples between frame centres, at least 1.
+        window: name of the periodic analysis window.
+
+    Returns:
+        complex64, shape `[n_fft // 2 + 1, 1 + samples // hop_length]`.
+
+    Raises:
+        ValueError: a parameter or the signal's shape is out of range.
+    """
+    if signal.ndim != 1 or signal.size == 0:
+        raise ValueError(f"signal must be one-dimensional and not empty, got {signal.shape}")
+    if n_fft < 2 or n_fft % 2:
+        raise ValueError(f"n_fft must be even and at least 2, got {n_fft}")
+    if hop_length < 1:
+        raise ValueError(f"hop_length must be at least 1, got {hop_length}")
+    padded = np.pad(np.asarray(signal, dtype=np.float32), n_fft // 2)
+    frames = sliding_window_view(padded, n_fft)[::hop_length]
+    # Frames lie along the first axis so that each FFT reads contiguous memory.
+    spectrum: NDArray[np.complex64] = fft.rfft(frames * analysis_window(window, n_fft), axis=-1)
+    return spectrum.T
+
+
+def power_spectrogram(
+    signal: NDArray[np.float32], *, n_fft: int, hop_length: int, window: WindowName
+) -> NDArray[np.float32]:
+    """Squared magnitude of `stft`: float32, shape `[n_fft // 2 + 1, frames]`, all >= 0."""
+    spectrum = stft(signal, n_fft=n_fft, hop_length=hop_length, window=window)
+    return spectrum.real**2 + spectrum.imag**2

@@ -1,0 +1,86 @@
+"""A checkpoint's card: what it knows, how it hears, where it comes from, how good it is."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.audio.frontend import FrontEnd
+from app.checkpoints.labels import TaskName
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Corpus(_Record):
+    """One corpus that the checkpoint was trained on."""
+
+    name: str
+    licence: str
+    clips: int = Field(ge=1)
+    groups: int = Field(ge=1, description="speakers or source recordings")
+
+
+class Training(_Record):
+    """Where the weights come from."""
+
+    corpora: tuple[Corpus, ...]
+    held_out: dict[str, tuple[str, ...]] = Field(
+        description="corpus -> folds or speakers that were never trained on"
+    )
+    skipped_clips: int = Field(ge=0, description="could not be decoded, or silent")
+    epochs: int = Field(ge=1)
+    seed: int
+    pretrained: str | None = Field(description="what the weights started from, if not at random")
+
+
+class Scores(_Record):
+    """How good the answers on one set of clips are."""
+
+    clips: int = Field(ge=1)
+    groups: int = Field(ge=1)
+    accuracy: Share
+    uar: Share = Field(description="unweighted average recall over the labels that occur")
+    macro_f1: Share = Field(description="mean F1 over the labels that occur")
+    recall: dict[str, Share] = Field(description="of each label that occurs")
+    confusion: tuple[tuple[int, ...], ...] = Field(
+        description="clips, [true label][answered label], in the order of the card's labels"
+    )
+
+
+class Metrics(_Record):
+    """What `earshot evaluate` measured, and how."""
+
+    protocol: str
+    command: str
+    date: date
+    overall: Scores
+    by_corpus: dict[str, Scores]
+    expected_calibration_error: Share = Field(
+        description="15 equal bins; the temperature was fitted on other groups than it is judged on"
+    )
+    accuracy_fp32: Share | None = Field(
+        description="of the graph before quantisation, on the same clips; "
+        "null where it was no longer at hand"
+    )
+
+
+class Card(_Record):
+    """The contents of `card.json`."""
+
+    schema_version: Literal[1] = 1
+    task: TaskName
+    version: str = Field(min_length=1, description="of this checkpoint; a new training, a new one")
+    created: date
+    labels: tuple[str, ...] = Field(min_length=2)
+    front_end: FrontEnd
+    temperature: float = Field(
+        gt=0, description="logits are divided by it before the softmax (Guo et al., ICML 2017)"
+    )
+    training: Training
+    metrics: Metrics | None = Field(description="null until `earshot evaluate` has run")
+    files: dict[str, Sha256] = Field(min_length=1, description="file name -> SHA-256")

@@ -1,0 +1,1 @@
+"""Compiled networks and the answers they give."""

@@ -1,0 +1,79 @@
+"""Engines: one compiled network each, and what a recording's clips make it say."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from app.audio.clips import cut
+from app.audio.frontend import FrontEnd, log_mel
+
+# Throughput hardly grows beyond eight clips at a time, memory does.
+_BATCH = 8
+
+
+class Engine(Protocol):
+    """A compiled network. Safe to call from many threads."""
+
+    def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits `[batch, labels]` of spectrograms `[batch, 1, mels, frames]`."""
+        ...
+
+
+class OpenVinoEngine:
+    """OpenVINO on the CPU, on an ONNX file."""
+
+    def __init__(self, model: Path) -> None:
+        """Compile `model`.
+
+        Raises RuntimeError when OpenVINO cannot read or compile it.
+        """
+        core = openvino.Core()
+        self._compiled = core.compile_model(
+            core.read_model(model), "CPU", {"PERFORMANCE_HINT": "LATENCY"}
+        )
+        self._threads = threading.local()
+
+    def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `Engine.infer`."""
+        request = getattr(self._threads, "request", None)
+        if request is None:
+            request = self._threads.request = self._compiled.create_infer_request()
+        request.infer([spectrograms])
+        # The request's own memory is overwritten by its next run.
+        logits: NDArray[np.float32] = request.get_output_tensor().data.copy()
+        return logits
+
+
+def recording_logits(
+    engine: Engine, samples: NDArray[np.float32], front_end: FrontEnd
+) -> NDArray[np.float32]:
+    """The network's logits for each clip of a recording.
+
+    Args:
+        engine: the compiled network.
+        samples: mono, shape `[samples]`, not empty, at `front_end.sample_rate`.
+        front_end: of the network's card.
+
+    Returns:
+        shape `[clips, labels]`; the clips are those of `app.audio.clips.cut`.
+    """
+    return np.concatenate([engine.infer(batch) for batch in _batches(samples, front_end)])
+
+
+def calibrate(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Softmax of `logits / temperature` over the last axis (Guo et al., ICML 2017)."""
+    probabilities: NDArray[np.float32] = softmax(logits / np.float32(temperature), axis=-1)
+    return probabilities
+
+
+def _batches(samples: NDArray[np.float32], front_end: FrontEnd) -> Iterator[NDArray[np.float32]]:
+    clips = cut(samples, front_end.clip_samples, front_end.clip_hop_samples, front_end.short_clip)
+    for first in range(0, len(clips), _BATCH):
+        spectrograms = [log_mel(clip, front_end) for clip in clips[first : first + _BATCH]]
+        yield np.stack(spectrograms)[:, None]

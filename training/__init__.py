@@ -1,0 +1,1 @@
+"""Earshot, the offline package: corpora in, checkpoints out."""

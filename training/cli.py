@@ -1,0 +1,173 @@
+"""`earshot`: the command line of the training package."""
+
+import argparse
+import importlib.util
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.audio.windows import WINDOWS
+from app.checkpoints.labels import TASKS
+
+_EPILOG = """\
+DIR holds the corpora in the folders of their official downloads: UrbanSound8K, ESC-50-master,
+RAVDESS, EmoDB, TESS, nEMO, URDU. Those that are missing are left out.
+
+A first checkpoint, from recordings to a running service:
+  earshot pretrain --data DIR
+  earshot train --task urban-sound --window hann --data DIR \\
+      --pretrained runs/pretrain-hann/pretrained.safetensors
+  EARSHOT_MODELS_DIR=runs/store make serve
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; errors of the user's data end it with one line and status 1."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(arguments)
+    if importlib.util.find_spec("lightning") is None:
+        sys.exit("earshot: training needs more packages: pip install 'earshot[training]'")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # Heavy, torch and all: --help should not wait for it, nor fail without it.
+    from training import commands  # noqa: PLC0415
+
+    command = "earshot " + shlex.join(arguments)
+    try:
+        commands.COMMANDS[options.command](options, command)
+    except commands.USER_ERRORS as error:
+        sys.exit(f"earshot: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="earshot",
+        description="Train, export and measure Earshot's checkpoints.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_pretrain(commands)
+    _add_train(commands)
+    _add_export(commands)
+    _add_evaluate(commands)
+    return parser
+
+
+def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "pretrain",
+        help="teach a network to hear, from all corpora, without labels",
+        description="Train a ResNet50 to predict the embedding of YAMNet, a large tagger of "
+        "sounds, on every corpus below DIR. What the tasks hold out is left out here too.",
+    )
+    _add_window(parser)
+    _add_data(parser)
+    _add_run(parser, "runs/pretrain-WINDOW")
+
+
+def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train a checkpoint: fit, export, evaluate",
+        description="Fit a ResNet50, export it as an int8 graph into a store and measure it on "
+        "the speakers or recordings that were held out. An interrupted run goes on.",
+    )
+    parser.add_argument("--task", choices=TASKS, required=True, help="what to listen for")
+    _add_window(parser)
+    _add_data(parser)
+    _add_store(parser)
+    _add_run(parser, "runs/TASK-WINDOW")
+    parser.add_argument(
+        "--pretrained",
+        type=Path,
+        metavar="FILE",
+        help="weights from earshot pretrain to start from (default: at random)",
+    )
+    parser.add_argument(
+        "--hold-out",
+        action="append",
+        type=_fold,
+        metavar="CORPUS:FOLD[,FOLD]",
+        help="folds or speakers to measure on; may be repeated (default: the task's own, see "
+        "training/recipes.py, or a fifth of the groups where the data has not all of those)",
+    )
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "export",
+        help="quantise a finished run into a store",
+        description="Write the int8 graph and card of a finished run into a store. The card has "
+        "no metrics until earshot evaluate has run.",
+    )
+    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="a finished run")
+    _add_data(parser)
+    _add_store(parser)
+
+
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a checkpoint and write its card",
+        description="Answer the clips that were held out of a checkpoint's training, as the "
+        "service would, and write metrics and temperature into its card.",
+    )
+    parser.add_argument("--task", choices=TASKS, required=True)
+    _add_window(parser)
+    _add_data(parser)
+    _add_store(parser)
+    parser.add_argument(
+        "--fp32",
+        type=Path,
+        metavar="FILE",
+        help="the graph before quantisation (RUN/model.fp32.onnx), to measure what that cost",
+    )
+
+
+def _add_window(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--window", choices=WINDOWS, default="hann", help="analysis window (default: hann)"
+    )
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the corpora")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path("runs/cache"),
+        metavar="DIR",
+        help="where decoded recordings are kept (default: runs/cache)",
+    )
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        type=Path,
+        default=Path("runs/store"),
+        metavar="DIR",
+        help="where checkpoints are (default: runs/store)",
+    )
+
+
+def _add_run(parser: argparse.ArgumentParser, default: str) -> None:
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help=f"the run's folder (default: {default})"
+    )
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument("--batch-size", type=int, help="instead of the recipe's")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+
+
+def _fold(text: str) -> tuple[str, tuple[str, ...]]:
+    corpus, colon, folds = text.partition(":")
+    if not (corpus and colon and folds):
+        raise argparse.ArgumentTypeError(f"expected CORPUS:FOLD[,FOLD], got {text!r}")
+    return corpus, tuple(folds.split(","))
+
+
+if __name__ == "__main__":
+    main()

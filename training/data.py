@@ -1,0 +1,147 @@
+"""Clips to batches: balanced sampling, augmentation and the service's own front end."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from app.audio.clips import fill
+from app.audio.frontend import FrontEnd, decibels, log_mel, mel_power, normalise
+from training import augment
+from training.datasets.clip import Clip
+from training.recipes import Recipe
+from training.waveforms import Waveforms
+
+Draw = tuple[int, int]
+"""(index of a clip, seed of everything random about it)"""
+
+
+def balanced_weights(clips: Sequence[Clip]) -> NDArray[np.float64]:
+    """Sampling weights that add up to 1: each clip by 1 / sqrt(clips of its group and label).
+
+    Clips of one speaker, or cut from one recording, resemble each other: a corpus of two
+    speakers with thousands of clips should not drown one of twenty with hundreds.
+    """
+    counts = Counter((clip.group, clip.label) for clip in clips)
+    weights: NDArray[np.float64] = np.array(
+        [counts[clip.group, clip.label] ** -0.5 for clip in clips]
+    )
+    weights /= weights.sum()
+    return weights
+
+
+class BalancedSampler(Sampler[Draw]):
+    """Draws as many clips as there are, with replacement, and a seed for each.
+
+    What epoch `n` draws depends on the seed and `n` alone: a run that was interrupted
+    goes on exactly as it would have, whatever the number of workers.
+    """
+
+    def __init__(self, weights: NDArray[np.float64], seed: int) -> None:
+        self._weights = weights
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch."""
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._weights)
+
+    def __iter__(self) -> Iterator[Draw]:
+        rng = np.random.default_rng((self._seed, self._epoch))
+        indices = rng.choice(len(self), size=len(self), p=self._weights)
+        seeds = rng.integers(2**63, size=len(self))
+        return iter(zip(indices.tolist(), seeds.tolist(), strict=True))
+
+
+class AugmentedClips:
+    """The input side of training: random crops of clips as augmented spectrograms."""
+
+    def __init__(
+        self, clips: Sequence[Clip], waveforms: Waveforms, front_end: FrontEnd, recipe: Recipe
+    ) -> None:
+        self.clips = clips
+        self.weights = balanced_weights(clips)
+        self._waveforms = waveforms
+        self._front_end = front_end
+        self._recipe = recipe
+
+    def crop(self, index: int, rng: Generator) -> tuple[NDArray[np.float32], int]:
+        """A random crop of clip `index`, and its first sample's position."""
+        return augment.random_crop(
+            self._waveforms[self.clips[index]],
+            self._front_end.clip_samples,
+            self._front_end.short_clip,
+            self._recipe.speed_range,
+            rng,
+        )
+
+    def spectrogram(self, samples: NDArray[np.float32], rng: Generator) -> Tensor:
+        """The augmented network input `[1, mels, frames]` for a crop."""
+        recipe, front_end = self._recipe, self._front_end
+        if rng.random() < recipe.noise_probability:
+            samples = augment.add_noise(samples, rng.uniform(*recipe.noise_snr_db), rng)
+        power = augment.tilt(mel_power(samples, front_end), recipe.tilt_db, rng)
+        db = decibels(power, floor=front_end.log_floor, dynamic_range_db=front_end.dynamic_range_db)
+        return torch.from_numpy(augment.mask(normalise(db), recipe, rng))[None]
+
+
+class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
+    """Spectrograms `[1, mels, frames]` with soft labels `[classes]`; index it with a `Draw`."""
+
+    def __init__(self, inputs: AugmentedClips, labels: Sequence[str], recipe: Recipe) -> None:
+        self._inputs = inputs
+        self._targets = [labels.index(clip.label) for clip in inputs.clips]
+        self._classes = len(labels)
+        self._recipe = recipe
+        self._cumulative = np.cumsum(inputs.weights)
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
+        index, seed = draw
+        rng = np.random.default_rng(seed)
+        samples, _ = self._inputs.crop(index, rng)
+        target = torch.zeros(self._classes)
+        target[self._targets[index]] = 1.0
+        if rng.random() < self._recipe.mixup_probability:
+            other = int(np.searchsorted(self._cumulative[:-1], rng.random(), side="right"))
+            weight = float(rng.beta(self._recipe.mixup_alpha, self._recipe.mixup_alpha))
+            samples = augment.mix(samples, self._inputs.crop(other, rng)[0], weight)
+            target *= weight
+            target[self._targets[other]] += 1 - weight
+        return self._inputs.spectrogram(samples, rng), target
+
+
+class FirstClips(Dataset[tuple[Tensor, int]]):
+    """The first clip of each recording as served, with its label: to watch a run by."""
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        waveforms: Waveforms,
+        front_end: FrontEnd,
+        labels: Sequence[str],
+    ) -> None:
+        self._clips = clips
+        self._waveforms = waveforms
+        self._front_end = front_end
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        clip = self._clips[index]
+        length = self._front_end.clip_samples
+        samples = fill(self._waveforms[clip], length, self._front_end.short_clip)[:length]
+        spectrogram = torch.from_numpy(log_mel(samples, self._front_end))[None]
+        return spectrogram, self._labels.index(clip.label)

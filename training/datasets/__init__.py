@@ -1,0 +1,50 @@
+"""Corpora in their official layouts, each read into a table of clips."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+
+from app.checkpoints.labels import TaskName
+from training.datasets import emodb, esc50, nemo, ravdess, tess, urbansound8k, urdu
+from training.datasets.clip import Clip, CorpusError
+
+__all__ = ["CORPORA", "TASK_CORPORA", "Clip", "CorpusError", "load_corpora", "load_task"]
+
+CORPORA: dict[str, ModuleType] = {
+    "urbansound8k": urbansound8k,
+    "esc50": esc50,
+    "ravdess": ravdess,
+    "emodb": emodb,
+    "tess": tess,
+    "nemo": nemo,
+    "urdu": urdu,
+}
+
+TASK_CORPORA: dict[TaskName, tuple[str, ...]] = {
+    "urban-sound": ("urbansound8k",),
+    "emotion": ("ravdess", "emodb", "tess", "nemo", "urdu"),
+}
+
+
+def load_corpora(data: Path, names: Iterable[str]) -> list[Clip]:
+    """Read those of the named corpora that have a folder below `data`.
+
+    Raises CorpusError when none has one, or when one that is there is not as expected.
+    """
+    names = tuple(names)
+    clips: list[Clip] = []
+    for name in names:
+        corpus = CORPORA[name]
+        root = data / corpus.FOLDER
+        if root.is_dir():
+            load: Callable[[Path], list[Clip]] = corpus.load
+            clips.extend(load(root))
+    if not clips:
+        folders = ", ".join(CORPORA[name].FOLDER for name in names)
+        raise CorpusError(f"{data}: none of the folders {folders} is here")
+    return clips
+
+
+def load_task(data: Path, task: TaskName) -> list[Clip]:
+    """Read all corpora of `task` that are below `data`."""
+    return load_corpora(data, TASK_CORPORA[task])

@@ -1,0 +1,131 @@
+"""`earshot export`: a finished run to the int8 graph that is served, in a store."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from app.audio.clips import fill
+from app.audio.frontend import FrontEnd, log_mel
+from app.checkpoints import store
+from app.checkpoints.card import Card
+from training.datasets import Clip, load_task
+from training.network import ResNetAudioClassifier
+from training.runs import FP32_MODEL, load_run
+from training.splits import hold_out
+from training.waveforms import Waveforms, decode_all, readable
+
+INPUT, OUTPUT = "spectrogram", "logits"
+
+_CALIBRATION_CLIPS = 512
+_CALIBRATION_BATCH = 16
+
+
+def export(run: Path, data: Path, cache: Path, root: Path) -> store.Checkpoint:
+    """Quantise a finished run's network on training clips and write it into the store `root`.
+
+    The card's metrics stay empty until `earshot evaluate` has run. The fp32 graph stays in
+    the run's folder, for comparison.
+
+    Raises:
+        RunError, CorpusError, CheckpointError: see their modules.
+    """
+    record, network = load_run(run)
+    fp32 = run / FP32_MODEL
+    write_onnx(network, record.front_end, fp32)
+    clips = load_task(data, record.task)
+    waveforms = decode_all(clips, sample_rate=record.front_end.sample_rate, cache=cache)
+    training = hold_out(readable(clips, waveforms), record.training.held_out).train
+    spectrograms = _calibration(training, waveforms, record.front_end, record.training.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        int8 = Path(folder) / store.MODEL
+        quantise(fp32, int8, spectrograms)
+        now = datetime.now(UTC)
+        card = Card(
+            task=record.task,
+            version=f"{now:%Y.%m.%d}-{store.sha256(int8)[:8]}",
+            created=now.date(),
+            labels=record.labels,
+            front_end=record.front_end,
+            temperature=1.0,
+            training=record.training,
+            metrics=None,
+            files={store.MODEL: store.sha256(int8)},
+        )
+        return store.save(root, card, {store.MODEL: int8})
+
+
+def write_onnx(network: ResNetAudioClassifier, front_end: FrontEnd, path: Path) -> None:
+    """Write the network as an ONNX graph, batch normalisation folded, batch size free."""
+    example = torch.zeros(2, 1, front_end.n_mels, front_end.frames)
+    # The exporter reports its progress and its own deprecations at length.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval().to("cpu"),
+            (example,),
+            path,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}},
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def quantise(fp32: Path, int8: Path, spectrograms: NDArray[np.float32]) -> None:
+    """Static quantisation: unsigned 8-bit activations, signed 8-bit weights per channel.
+
+    This is the form that CPUs with VNNI compute fastest.
+
+    Args:
+        fp32: the graph to quantise.
+        int8: file to write.
+        spectrograms: what activations' ranges are read from, `[clips, 1, mels, frames]`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = Path(folder) / "prepared.onnx"
+        quant_pre_process(fp32, prepared)
+        quantize_static(
+            prepared,
+            int8,
+            _Batches(spectrograms),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+        )
+
+
+class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its package has no types
+    def __init__(self, spectrograms: NDArray[np.float32]) -> None:
+        self._batches: Iterator[NDArray[np.float32]] = iter(
+            np.array_split(spectrograms, -(-len(spectrograms) // _CALIBRATION_BATCH))
+        )
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT: batch}
+
+
+def _calibration(
+    clips: Sequence[Clip], waveforms: Waveforms, front_end: FrontEnd, seed: int
+) -> NDArray[np.float32]:
+    chosen = np.random.default_rng(seed).permutation(len(clips))[:_CALIBRATION_CLIPS]
+    length = front_end.clip_samples
+    return np.stack(
+        [
+            log_mel(fill(waveforms[clips[i]], length, front_end.short_clip)[:length], front_end)
+            for i in chosen
+        ]
+    )[:, None]

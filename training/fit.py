@@ -1,0 +1,176 @@
+"""The training loop, carried by Lightning: AdamW, OneCycleLR, averaged weights, resume."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import (
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    RichProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchmetrics.classification import MulticlassRecall
+
+from training.data import BalancedSampler
+from training.network import ResNetAudioClassifier
+from training.recipes import Recipe
+
+LAST = "last.ckpt"
+
+
+class Learner(lightning.LightningModule):
+    """What both kinds of training share: the network, the optimiser and the schedule."""
+
+    def __init__(self, network: ResNetAudioClassifier, recipe: Recipe, steps: int) -> None:
+        super().__init__()
+        # What convolutions run fastest on, on CPU and GPU. torch's stubs lack the overload.
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.recipe = recipe
+        self._steps = steps
+
+    def configure_optimizers(self):  # type: ignore[no-untyped-def]  # Lightning's union of dicts
+        """AdamW (Loshchilov and Hutter, 2019) under OneCycleLR (Smith and Topin, 2018)."""
+        recipe = self.recipe
+        weights = [p for p in self.network.parameters() if p.ndim > 1]
+        # Decaying biases and normalisation gains only shrinks what carries no redundancy.
+        others = [p for p in self.network.parameters() if p.ndim <= 1]
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": weights, "weight_decay": recipe.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=recipe.max_learning_rate,
+            fused=True,
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=recipe.max_learning_rate,
+            total_steps=self._steps,
+            pct_start=0.2,
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+class ClassifierLearner(Learner):
+    """Cross entropy against soft labels."""
+
+    def __init__(
+        self, network: ResNetAudioClassifier, recipe: Recipe, steps: int, classes: int
+    ) -> None:
+        super().__init__(network, recipe, steps)
+        self._loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
+        self._recall = MulticlassRecall(classes, average="macro")
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        """Loss of one batch."""
+        spectrograms, targets = batch
+        loss: Tensor = self._loss(self.network(spectrograms), targets)
+        self.log("loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
+        """Count one batch of held-out clips: to watch the run by, nothing is chosen by it."""
+        spectrograms, targets = batch
+        self._recall.update(self.network(spectrograms), targets)
+        self.log("held_out_uar", self._recall, prog_bar=True)
+
+
+class DistillationLearner(Learner):
+    """Squared error against a teacher's embedding."""
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        """Loss of one batch: the share of the teacher's variance that is not explained."""
+        spectrograms, targets = batch
+        loss = nn.functional.mse_loss(self.network(spectrograms).float(), targets)
+        self.log("unexplained_variance", loss, prog_bar=True)
+        return loss
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where and how one fit runs."""
+
+    folder: Path
+    """checkpoints and logs; a run found here goes on where it stopped"""
+    seed: int
+    workers: int
+
+
+def balanced_loader(
+    dataset: Dataset[tuple[Tensor, Tensor]], weights: NDArray[np.float64], recipe: Recipe, run: Run
+) -> DataLoader[tuple[Tensor, Tensor]]:
+    """Batches of `dataset` for one epoch; see `BalancedSampler`."""
+    sampler = BalancedSampler(weights, run.seed)
+    return DataLoader(
+        dataset,
+        batch_size=recipe.batch_size,
+        sampler=sampler,
+        num_workers=run.workers,
+        drop_last=len(sampler) > recipe.batch_size,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def total_steps(loader: DataLoader[tuple[Tensor, Tensor]], recipe: Recipe) -> int:
+    """Optimiser steps of the whole run."""
+    return len(loader) * recipe.epochs
+
+
+def fit(
+    learner: Learner,
+    training: DataLoader[tuple[Tensor, Tensor]],
+    held_out: DataLoader[tuple[Tensor, int]] | None,
+    run: Run,
+) -> None:
+    """Train, or go on training where `run.folder` holds an interrupted run.
+
+    Afterwards `learner.network` has the averaged weights.
+    """
+    last = run.folder / LAST
+    trainer = lightning.Trainer(
+        default_root_dir=run.folder,
+        max_epochs=learner.recipe.epochs,
+        precision=_precision(),
+        logger=CSVLogger(run.folder, name="log", version=""),
+        callbacks=[
+            EMAWeightAveraging(decay=learner.recipe.ema_decay),
+            ModelCheckpoint(
+                run.folder, filename=LAST.removesuffix(".ckpt"), enable_version_counter=False
+            ),
+            LearningRateMonitor("epoch"),
+            RichProgressBar(refresh_rate=10),
+        ],
+        log_every_n_steps=10,
+        enable_model_summary=False,
+    )
+    trainer.fit(learner, training, held_out, ckpt_path=last if last.exists() else None)
+
+
+def _precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:
+    """bf16 where the processor computes in it natively, else fp32."""
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    processor = torch.cpu.get_capabilities()
+    native = processor.get("avx512_bf16") or processor.get("amx_bf16")
+    return "bf16-mixed" if native else "32-true"
+
+
+def default_workers() -> int:
+    """Processes that prepare batches beside the one that trains.
+
+    None on two cores: the front end takes a twentieth of the network's time there, and a
+    process more would only make the network's threads wait for each other.
+    """
+    return max(0, (os.cpu_count() or 1) // 2 - 1)

@@ -1,0 +1,89 @@
+"""What is trained and how: one readable recipe for each task, and one for pretraining."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.audio.frontend import FrontEnd
+from app.audio.windows import WindowName
+from app.checkpoints.labels import TaskName
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run beside the data, the window and the seed."""
+
+    clip_seconds: float
+    epochs: int
+    batch_size: int = 32
+    max_learning_rate: float = 1e-3
+    """peak of OneCycleLR"""
+    weight_decay: float = 0.02
+    dropout: float = 0.2
+    label_smoothing: float = 0.1
+    mixup_alpha: float = 0.4
+    """of the Beta distribution that draws the mixing weight; 0 turns mixup off"""
+    mixup_probability: float = 0.5
+    speed_range: float = 0.1
+    """playback speed is drawn from 1 -+ this, pitch moves with it"""
+    noise_probability: float = 0.3
+    noise_snr_db: tuple[float, float] = (8.0, 35.0)
+    tilt_db: float = 6.0
+    """largest gain or loss of a smooth random filter over the mel bands"""
+    frequency_mask: int = 10
+    """widest mask in mel bands; two are drawn"""
+    time_mask: int = 24
+    """widest mask in frames; two are drawn"""
+    ema_decay: float = 0.998
+    """per step, of the averaged weights that are evaluated and exported"""
+
+
+RECIPES: Mapping[TaskName, Recipe] = {
+    "urban-sound": Recipe(clip_seconds=4.0, epochs=22),
+    "emotion": Recipe(clip_seconds=3.0, epochs=20),
+}
+
+PRETRAINING = Recipe(
+    clip_seconds=4.0,
+    epochs=9,
+    mixup_probability=0.0,
+    noise_probability=0.0,
+    speed_range=0.0,
+    tilt_db=3.0,
+    dropout=0.0,
+    max_learning_rate=2e-3,
+)
+"""Regression of a tagger's embedding on every corpus; see `training.distill`."""
+
+# Held out by default: urban-sound's first official fold, and speakers of both sexes from each
+# corpus with enough of them.
+HELD_OUT: Mapping[TaskName, Mapping[str, tuple[str, ...]]] = {
+    "urban-sound": {"urbansound8k": ("1",)},
+    "emotion": {
+        "ravdess": ("17", "18", "19", "20"),
+        "nemo": ("KS0", "WR0"),
+        "emodb": ("03", "08"),
+        "urdu": ("SM4", "SM7", "SF1", "SF6"),
+    },
+}
+
+
+def front_end(recipe: Recipe, window: WindowName) -> FrontEnd:
+    """The front end of `recipe` with the analysis window `window`.
+
+    16 kHz covers what every corpus has; 64 ms windows resolve the harmonics of a voice.
+    """
+    return FrontEnd(
+        sample_rate=16_000,
+        clip_seconds=recipe.clip_seconds,
+        clip_hop_seconds=recipe.clip_seconds / 2,
+        short_clip="repeat",
+        n_fft=1024,
+        hop_length=320,
+        window=window,
+        n_mels=64,
+        fmin=50.0,
+        fmax=8_000.0,
+        log_floor=1e-10,
+        dynamic_range_db=80.0,
+        normalisation="clip",
+    )

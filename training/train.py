@@ -1,0 +1,111 @@
+"""`earshot train`: a corpus in, the weights of one task and window out."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+
+from app.audio.windows import WindowName
+from app.checkpoints import card
+from app.checkpoints.labels import LABELS, TaskName
+from training.data import AugmentedClips, FirstClips, TrainingSet
+from training.datasets import CORPORA, Clip, load_task
+from training.fit import ClassifierLearner, Run, balanced_loader, fit, total_steps
+from training.network import ResNetAudioClassifier
+from training.pretrained import start_from
+from training.recipes import HELD_OUT, Recipe, front_end
+from training.runs import RunRecord, save_run
+from training.splits import draw_folds, hold_out
+from training.waveforms import decode_all, readable
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train."""
+
+    task: TaskName
+    window: WindowName
+    data: Path
+    cache: Path
+    """decoded recordings are kept here between runs"""
+    recipe: Recipe
+    held_out: Mapping[str, Sequence[str]] | None
+    """corpus -> folds or speakers; None: the task's own, or a fifth of the groups"""
+    pretrained: Path | None
+
+
+def train(job: Job, run: Run) -> RunRecord:
+    """Train one network, or go on with it, and write `run.folder`.
+
+    Everything that can be wrong with the data is found before the first step.
+
+    Raises:
+        CorpusError, SplitError, RunError: see their modules.
+    """
+    labels = LABELS[job.task]
+    parameters = front_end(job.recipe, job.window)
+    clips = load_task(job.data, job.task)
+    held_out_folds = job.held_out or standard_folds(clips, job.task, run.seed)
+    hold_out(clips, held_out_folds)  # an impossible split is told before the long decoding
+    waveforms = decode_all(clips, sample_rate=parameters.sample_rate, cache=job.cache)
+    usable = readable(clips, waveforms)
+    split = hold_out(usable, held_out_folds)
+
+    inputs = AugmentedClips(split.train, waveforms, parameters, job.recipe)
+    training = balanced_loader(
+        TrainingSet(inputs, labels, job.recipe), inputs.weights, job.recipe, run
+    )
+    held_out = DataLoader(
+        FirstClips(split.test, waveforms, parameters, labels), batch_size=job.recipe.batch_size
+    )
+    torch.manual_seed(run.seed)
+    network = ResNetAudioClassifier(len(labels), dropout=job.recipe.dropout)
+    pretraining = None
+    if job.pretrained is not None:
+        test_groups = frozenset(clip.group for clip in split.test)
+        pretraining = start_from(job.pretrained, network, test_groups)
+    learner = ClassifierLearner(network, job.recipe, total_steps(training, job.recipe), len(labels))
+    fit(learner, training, held_out, run)
+
+    record = RunRecord(
+        task=job.task,
+        labels=labels,
+        front_end=parameters,
+        training=card.Training(
+            corpora=_corpora(split.train),
+            held_out={name: tuple(folds) for name, folds in held_out_folds.items()},
+            skipped_clips=len(clips) - len(usable),
+            epochs=job.recipe.epochs,
+            seed=run.seed,
+            pretrained=pretraining.description if pretraining else None,
+        ),
+    )
+    save_run(run.folder, record, learner.network)
+    return record
+
+
+def standard_folds(clips: Sequence[Clip], task: TaskName, seed: int) -> Mapping[str, Sequence[str]]:
+    """The folds that `task` holds out by default, or drawn ones where the data lacks some."""
+    standard = HELD_OUT[task]
+    present = {(clip.corpus, clip.fold) for clip in clips}
+    if all((corpus, fold) in present for corpus, folds in standard.items() for fold in folds):
+        return standard
+    return draw_folds(clips, seed)
+
+
+def _corpora(clips: Sequence[Clip]) -> tuple[card.Corpus, ...]:
+    by_name: dict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        by_name[clip.corpus].append(clip)
+    return tuple(
+        card.Corpus(
+            name=name,
+            licence=CORPORA[name].LICENCE,
+            clips=len(of_corpus),
+            groups=len({clip.group for clip in of_corpus}),
+        )
+        for name, of_corpus in sorted(by_name.items())
+    )
