@@ -29,7 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     if importlib.util.find_spec("lightning") is None:
         sys.exit("earshot: training needs more packages: pip install 'earshot[training]'")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("training").setLevel(logging.INFO)
+    # Lightning logs through handlers of its own, tips and advertisements included.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # Heavy, torch and all: --help should not wait for it, nor fail without it.
     from training import commands  # noqa: PLC0415
 

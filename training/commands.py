@@ -76,7 +76,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
 
 
 def _run(folder: Path, options: argparse.Namespace) -> Run:
-    folder.mkdir(parents=True, exist_ok=True)
     return Run(folder, options.seed, default_workers())
 
 

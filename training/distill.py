@@ -1,6 +1,7 @@
 """Pretraining: a ResNet50 learns to predict what a large tagger hears."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.fit import DistillationLearner, Run, balanced_loader, fit, total_s
 from training.network import ResNetAudioClassifier
 from training.pretrained import Pretraining, save_pretrained
 from training.recipes import Recipe, front_end
+from training.runs import claim
 from training.splits import hold_out
 from training.waveforms import decode_all, readable
 
@@ -61,6 +63,7 @@ def pretrain(
         the file of weights, for `earshot train --pretrained`.
     """
     parameters = front_end(recipe, window)
+    claim(run.folder, {"data": data, "window": window, "seed": run.seed, **asdict(recipe)})
     clips = load_corpora(data, CORPORA)
     waveforms = decode_all(clips, sample_rate=parameters.sample_rate, cache=cache)
     clips = readable(clips, waveforms)

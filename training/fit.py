@@ -1,6 +1,7 @@
 """The training loop, carried by Lightning: AdamW, OneCycleLR, averaged weights, resume."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,10 +10,10 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import (
-    EMAWeightAveraging,
     LearningRateMonitor,
     ModelCheckpoint,
     RichProgressBar,
+    WeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger
 from numpy.typing import NDArray
@@ -145,7 +146,7 @@ def fit(
         precision=_precision(),
         logger=CSVLogger(run.folder, name="log", version=""),
         callbacks=[
-            EMAWeightAveraging(decay=learner.recipe.ema_decay),
+            WeightAveraging(use_buffers=True, avg_fn=moving_average(learner.recipe.ema_decay)),
             ModelCheckpoint(
                 run.folder, filename=LAST.removesuffix(".ckpt"), enable_version_counter=False
             ),
@@ -156,6 +157,20 @@ def fit(
         enable_model_summary=False,
     )
     trainer.fit(learner, training, held_out, ckpt_path=last if last.exists() else None)
+
+
+def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """An exponential moving average that follows fast at first.
+
+    With the full `decay` from the start, a short run would end with hardly more than the
+    weights it began with. The warm-up (1 + n) / (10 + n) is TensorFlow's.
+    """
+
+    def average(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+        now = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        return averaged * now + current * (1 - now)
+
+    return average
 
 
 def _precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:

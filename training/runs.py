@@ -1,5 +1,7 @@
 """The folder of one training run, and what `earshot export` needs of it."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -12,12 +14,33 @@ from app.checkpoints.labels import TaskName
 from training.network import ResNetAudioClassifier
 
 RECORD = "run.json"
+DESCRIPTION = "job.json"
 WEIGHTS = "model.safetensors"
 FP32_MODEL = "model.fp32.onnx"
 
 
 class RunError(ValueError):
     """A run's folder does not hold what it should."""
+
+
+def claim(folder: Path, description: Mapping[str, object]) -> None:
+    """Make `folder` the place of one run, or check that it already is.
+
+    Going on with other data or another recipe than a run began with would give weights
+    that no card describes.
+
+    Raises RunError when `folder` belongs to a run with another description.
+    """
+    path = folder / DESCRIPTION
+    text = json.dumps(description, indent=2, default=str, sort_keys=True) + "\n"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != text:
+        raise RunError(
+            f"{folder} holds a run with other options (see {DESCRIPTION} there); "
+            "choose another folder with --out, or delete it"
+        )
 
 
 class RunRecord(BaseModel):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from training.fit import ClassifierLearner, Run, balanced_loader, fit, total_ste
 from training.network import ResNetAudioClassifier
 from training.pretrained import start_from
 from training.recipes import HELD_OUT, Recipe, front_end
-from training.runs import RunRecord, save_run
+from training.runs import RunRecord, claim, save_run
 from training.splits import draw_folds, hold_out
 from training.waveforms import decode_all, readable
 
@@ -49,6 +49,7 @@ def train(job: Job, run: Run) -> RunRecord:
     parameters = front_end(job.recipe, job.window)
     clips = load_task(job.data, job.task)
     held_out_folds = job.held_out or standard_folds(clips, job.task, run.seed)
+    claim(run.folder, {**asdict(job), "held_out": held_out_folds, "seed": run.seed})
     hold_out(clips, held_out_folds)  # an impossible split is told before the long decoding
     waveforms = decode_all(clips, sample_rate=parameters.sample_rate, cache=job.cache)
     usable = readable(clips, waveforms)

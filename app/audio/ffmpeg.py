@@ -18,9 +18,8 @@ from app.audio.source import ACCEPTED_FORMATS, AudioInfo
 _DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac"
 _CODECS = {"aac", "alac", "opus", "vorbis", "flac", "mp3", "mp3float"}
 _NAMES = {"mov": "mp4", "matroska": "webm"}
-# Encoders pad the ends, and a video's duration is not its sound's: a file counts as cut
-# only where clearly less was found than declared.
-_DURATION_TOLERANCE = 0.5
+# Encoders round up to their frames, of which the longest in use last 60 ms.
+_DURATION_TOLERANCE = 0.1
 
 
 class AvSource:
@@ -29,17 +28,12 @@ class AvSource:
     def __init__(self, container: av.container.InputContainer, stream: av.AudioStream) -> None:
         self._container = container
         self._stream = stream
-        seconds = None
-        if stream.duration is not None and stream.time_base is not None:
-            seconds = float(stream.duration * stream.time_base)
-        elif container.duration is not None:
-            seconds = container.duration / av.time_base
         name = container.format.name.split(",")[0]
         self.info = AudioInfo(
             sample_rate=stream.codec_context.sample_rate,
             channels=stream.codec_context.channels,
             format=_NAMES.get(name, name),
-            seconds=seconds,
+            seconds=_declared_seconds(container, stream),
         )
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
@@ -58,8 +52,7 @@ class AvSource:
             ) from error
         found = decoded / self.info.sample_rate
         declared = self.info.seconds
-        # Raw AAC has no duration of its own: FFmpeg guesses one from the bit rate.
-        if declared and self.info.format != "aac" and found < declared - _DURATION_TOLERANCE:
+        if declared is not None and found < declared - _DURATION_TOLERANCE:
             raise CorruptAudioError(
                 f"the {self.info.format} file is truncated: it declares {declared:.2f} s of "
                 f"sound and holds {found:.2f} s"
@@ -75,7 +68,12 @@ def open_av(data: bytes | bytearray) -> Iterator[AvSource]:
         CorruptAudioError: the container is known but cannot be read.
     """
     try:
-        container = av.open(io.BytesIO(data), mode="r", options={"format_whitelist": _DEMUXERS})
+        container = av.open(
+            io.BytesIO(data),
+            mode="r",
+            options={"format_whitelist": _DEMUXERS},
+            metadata_errors="replace",
+        )
     except av.error.FFmpegError as error:
         if _looks_like_mp4_or_webm(data):
             raise CorruptAudioError(
@@ -89,13 +87,28 @@ def open_av(data: bytes | bytearray) -> Iterator[AvSource]:
         if not container.streams.audio:
             raise EmptyAudioError(f"the {container.format.name} file has no sound track")
         stream = container.streams.audio[0]
-        if stream.codec_context.name not in _CODECS:
+        # PyAV's types promise a codec, but there is none where FFmpeg does not know it.
+        codec = getattr(stream.codec_context, "name", "of the sound track")
+        if codec not in _CODECS:
             raise UnsupportedAudioError(
-                f"the codec {stream.codec_context.name} is not accepted; send {ACCEPTED_FORMATS}"
+                f"the codec {codec} is not accepted; send {ACCEPTED_FORMATS}"
             )
         if not stream.codec_context.sample_rate or not stream.codec_context.channels:
             raise CorruptAudioError("the sound track declares no sample rate or no channels")
         yield AvSource(container, stream)
+
+
+def _declared_seconds(
+    container: av.container.InputContainer, stream: av.AudioStream
+) -> float | None:
+    """Duration of the sound track, where the file itself says one."""
+    if container.format.name == "aac":
+        return None  # raw AAC has none; FFmpeg guesses one from the bit rate
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is not None and len(container.streams) == 1:
+        return container.duration / av.time_base
+    return None
 
 
 def _looks_like_mp4_or_webm(data: bytes | bytearray) -> bool:

@@ -24,6 +24,8 @@ _FORMATS = {
     "MP3": "mp3",
     "MPEG": "mp3",
 }
+# SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING of sndfile.h.
+_NOT_OURS = (1, 4)
 _BLOCK_FRAMES = 1 << 16
 # Programs that write a WAV to a pipe cannot know its length; they leave 0 or a number near
 # 2^31 or 2^32 in its place.
@@ -71,12 +73,16 @@ def open_sndfile(data: bytes | bytearray) -> Iterator[SoundFileSource]:
 
     Raises:
         UnsupportedAudioError: libsndfile does not know the format, or it is not accepted.
-        CorruptAudioError: the container ends before what it declares.
+        CorruptAudioError: the format is known but the file is damaged, or ends too early.
     """
     try:
         file = soundfile.SoundFile(io.BytesIO(data))
     except soundfile.LibsndfileError as error:
-        raise UnsupportedAudioError(error.error_string) from error
+        if error.code in _NOT_OURS:
+            raise UnsupportedAudioError(error.error_string) from error
+        raise CorruptAudioError(
+            f"the file is damaged or truncated: {error.error_string}"
+        ) from error
     with file:
         if file.format not in _FORMATS:
             raise UnsupportedAudioError(
@@ -84,6 +90,8 @@ def open_sndfile(data: bytes | bytearray) -> Iterator[SoundFileSource]:
             )
         if file.format in ("WAV", "WAVEX"):
             _refuse_cut_wav(data)
+        elif file.format == "AIFF":
+            _refuse_cut_aiff(data)
         elif file.format == "OGG":
             _refuse_cut_ogg(data)
         if file.frames == 0:
@@ -110,6 +118,16 @@ def _refuse_cut_wav(data: bytes | bytearray) -> None:
                 )
             return
         offset += size + size % 2
+
+
+def _refuse_cut_aiff(data: bytes | bytearray) -> None:
+    """Compare the size that the `FORM` chunk declares with what is there (AIFF 1.3, 1989)."""
+    (size,) = struct.unpack_from(">I", data, 4)
+    present = len(data) - 8
+    if present < size < _PLACEHOLDER_SIZE:
+        raise CorruptAudioError(
+            f"the aiff file is truncated: it declares {size} bytes and holds {present}"
+        )
 
 
 def _refuse_cut_ogg(data: bytes | bytearray) -> None:

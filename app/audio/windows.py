@@ -20,12 +20,12 @@ def analysis_window(name: WindowName, length: int) -> NDArray[np.float32]:
 
     Returns a read-only float32 array of shape `[length]`, values in 0..1.
 
-    Raises ValueError for an unknown name or a length below 1.
+    Raises ValueError for an unknown name or a length below 2.
     """
     if name not in _CONSTANT_TERM:
         raise ValueError(f"unknown window {name!r}; accepted: {', '.join(WINDOWS)}")
-    if length < 1:
-        raise ValueError(f"window length must be at least 1 sample, got {length}")
+    if length < 2:
+        raise ValueError(f"window length must be at least 2 samples, got {length}")
     a0 = _CONSTANT_TERM[name]
     phase = 2 * np.pi * np.arange(length) / length
     window = (a0 - (1 - a0) * np.cos(phase)).astype(np.float32)

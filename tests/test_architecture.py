@@ -1,0 +1,63 @@
+"""Dependencies point one way, and the service needs no torch."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What the modules below a package may import of the project.
+ALLOWED = {
+    "app/audio": {"app.audio"},
+    "app/checkpoints": {"app.checkpoints", "app.audio"},
+    "app/inference": {"app.inference", "app.checkpoints", "app.audio"},
+    "app": {"app"},
+    "training": {"training", "app.audio", "app.checkpoints", "app.inference.engine"},
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def modules(package: str) -> list[Path]:
+    found = sorted((ROOT / package).rglob("*.py"))
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_point_one_way(package: str) -> None:
+    for path in modules(package):
+        for name in imports(path):
+            if name.split(".")[0] in ("app", "training", "tests"):
+                allowed = any(f"{name}.".startswith(f"{prefix}.") for prefix in ALLOWED[package])
+                assert allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_only_the_api_speaks_http() -> None:
+    for path in modules("app"):
+        for name in imports(path):
+            if name.split(".")[0] in ("fastapi", "starlette"):
+                assert path.parent.name == "api" or path.name == "main.py", path
+
+
+def test_the_service_starts_without_torch_or_training() -> None:
+    code = (
+        "import sys; from app.main import create_app; create_app(); "
+        "unwanted = {'torch', 'librosa', 'lightning', 'training'} & set(sys.modules); "
+        "sys.exit(', '.join(unwanted) or 0)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
