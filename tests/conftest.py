@@ -1,10 +1,14 @@
 """What all tests share: where real recordings are, where there are any."""
 
 import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+
+from tests.sounds import write_urbansound8k
 
 _SHARED = Path(os.environ.get("EARSHOT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -28,3 +32,27 @@ def real_clips(corpora: Path) -> list[bytes]:
             assert content is not None
             clips.append(content.read())
     return clips
+
+
+@pytest.fixture(scope="session")
+def sound_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small UrbanSound8K of generated sounds."""
+    root = tmp_path_factory.mktemp("corpora")
+    write_urbansound8k(root, folds=4, clips_per_fold=16)
+    return root
+
+
+@pytest.fixture(scope="session")
+def trained_store(tmp_path_factory: pytest.TempPathFactory, sound_corpus: Path) -> Path:
+    """A store with one checkpoint, trained on the generated sounds by the command line."""
+    work = tmp_path_factory.mktemp("training")
+    command = [
+        *(sys.executable, "-m", "training.cli", "train"),
+        *("--task", "urban-sound", "--window", "hann", "--data", str(sound_corpus)),
+        *("--epochs", "6", "--batch-size", "8"),
+        *("--out", str(work / "run"), "--cache", str(work / "cache")),
+        *("--store", str(work / "store")),
+    ]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    return work / "store"

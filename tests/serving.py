@@ -35,8 +35,21 @@ class _Log:
         self.settled.set()
 
 
+class ServerClient(httpx.Client):
+    """A client of one server process."""
+
+    def __init__(self, address: str, process_id: int) -> None:
+        super().__init__(base_url=address, timeout=60)
+        self._process_id = process_id
+
+    def peak_memory(self) -> int:
+        """The most memory that the server's process has held so far, in bytes (Linux)."""
+        status = Path(f"/proc/{self._process_id}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+
+
 @contextmanager
-def serve(**settings: str | int | float | Path) -> Iterator[httpx.Client]:
+def serve(**settings: str | int | float | Path) -> Iterator[ServerClient]:
     """Run `python -m app` with `EARSHOT_<NAME>` settings; yields a client of it."""
     environment = {f"EARSHOT_{name.upper()}": str(value) for name, value in settings.items()}
     process = subprocess.Popen(
@@ -50,7 +63,7 @@ def serve(**settings: str | int | float | Path) -> Iterator[httpx.Client]:
         log = _Log(process)
         assert log.settled.wait(_STARTUP_SECONDS), "the server says nothing"
         assert log.address is not None, "".join(log.lines)
-        with httpx.Client(base_url=log.address, timeout=60) as client:
+        with ServerClient(log.address, process.pid) as client:
             yield client
     finally:
         process.terminate()

@@ -78,7 +78,8 @@ def pretrain(
     loader = balanced_loader(dataset, inputs.weights, recipe, run)
     torch.manual_seed(run.seed)
     network = ResNetAudioClassifier(teacher.EMBEDDING_SIZE, dropout=recipe.dropout)
-    fit(DistillationLearner(network, recipe, total_steps(loader, recipe)), loader, None, run)
+    learner = DistillationLearner(network, recipe, total_steps(loader, recipe), run.seed)
+    fit(learner, loader, None, run)
     path = run.folder / WEIGHTS
     save_pretrained(path, network, Pretraining(held_out=held_groups, description=_DESCRIPTION))
     return path

@@ -31,12 +31,19 @@ LAST = "last.ckpt"
 class Learner(lightning.LightningModule):
     """What both kinds of training share: the network, the optimiser and the schedule."""
 
-    def __init__(self, network: ResNetAudioClassifier, recipe: Recipe, steps: int) -> None:
+    def __init__(
+        self, network: ResNetAudioClassifier, recipe: Recipe, steps: int, seed: int
+    ) -> None:
         super().__init__()
         # What convolutions run fastest on, on CPU and GPU. torch's stubs lack the overload.
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
         self._steps = steps
+        self._seed = seed
+
+    def on_train_batch_start(self, _batch: object, _index: int) -> None:
+        """Seed dropout by the step, so that a resumed run goes on as it would have."""
+        torch.manual_seed(self._seed + self.global_step)
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]  # Lightning's union of dicts
         """AdamW (Loshchilov and Hutter, 2019) under OneCycleLR (Smith and Topin, 2018)."""
@@ -68,9 +75,9 @@ class ClassifierLearner(Learner):
     """Cross entropy against soft labels."""
 
     def __init__(
-        self, network: ResNetAudioClassifier, recipe: Recipe, steps: int, classes: int
+        self, network: ResNetAudioClassifier, recipe: Recipe, steps: int, seed: int, classes: int
     ) -> None:
-        super().__init__(network, recipe, steps)
+        super().__init__(network, recipe, steps, seed)
         self._loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self._recall = MulticlassRecall(classes, average="macro")
 

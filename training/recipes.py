@@ -15,7 +15,7 @@ class Recipe:
     clip_seconds: float
     epochs: int
     batch_size: int = 32
-    max_learning_rate: float = 1e-3
+    max_learning_rate: float = 6e-4
     """peak of OneCycleLR"""
     weight_decay: float = 0.02
     dropout: float = 0.2

@@ -68,7 +68,9 @@ def train(job: Job, run: Run) -> RunRecord:
     if job.pretrained is not None:
         test_groups = frozenset(clip.group for clip in split.test)
         pretraining = start_from(job.pretrained, network, test_groups)
-    learner = ClassifierLearner(network, job.recipe, total_steps(training, job.recipe), len(labels))
+    learner = ClassifierLearner(
+        network, job.recipe, total_steps(training, job.recipe), run.seed, len(labels)
+    )
     fit(learner, training, held_out, run)
 
     record = RunRecord(

@@ -1,0 +1,234 @@
+"""`POST /classify/{task}` over a real socket, with a checkpoint trained on generated sounds."""
+
+import concurrent.futures
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.encoders import encode_av
+from tests.serving import ServerClient, serve
+from tests.sounds import RATE, SOUNDS, encode, make, tone
+
+URBAN = "/classify/urban-sound"
+
+
+def post(client: httpx.Client, data: bytes, path: str = URBAN, **query: str) -> httpx.Response:
+    return client.post(path, files={"file": ("clip.wav", data)}, params=query)
+
+
+def problem(response: httpx.Response, status: int, kind: str) -> str:
+    """Check that a response is the problem `kind`; returns its detail."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == status
+    assert body["type"] == f"/problems/{kind}"
+    assert body["title"]
+    return body["detail"]
+
+
+@pytest.mark.parametrize("label", SOUNDS)
+@pytest.mark.parametrize("seed", [90_001, 90_002])
+def test_new_sounds_of_each_kind_are_recognised(
+    client: httpx.Client, label: str, seed: int
+) -> None:
+    answer = post(client, encode(make(label, seed))).json()
+    assert answer["label"] == label
+    assert answer["probability"] > 0.5
+
+
+def test_the_whole_answer(client: httpx.Client) -> None:
+    stereo = np.stack([make("siren", 90_003)] * 2, axis=1)
+    response = post(client, encode(stereo, RATE, "FLAC"))
+    assert response.status_code == 200
+    answer = response.json()
+    assert answer["task"] == "urban-sound"
+    assert answer["clip"] == {
+        "seconds": 2.0,
+        "sample_rate": 16000,
+        "channels": 2,
+        "format": "flac",
+    }
+    [model] = client.get("/models").json()["models"]
+    assert answer["checkpoint"] == {
+        "task": "urban-sound",
+        "window": "hann",
+        "version": model["version"],
+    }
+    assert len(answer["ranked"]) == 3
+    assert answer["ranked"][0] == {"label": "siren", "probability": answer["probability"]}
+    assert "segments" not in answer
+
+
+def test_all_probabilities_add_up_to_one_in_order(client: httpx.Client) -> None:
+    ranked = post(client, encode(make("drilling", 90_004)), top_k="100").json()["ranked"]
+    probabilities = [entry["probability"] for entry in ranked]
+    assert len({entry["label"] for entry in ranked}) == 10
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-3)
+
+
+def test_top_k(client: httpx.Client) -> None:
+    assert len(post(client, encode(make("siren", 1)), top_k="1").json()["ranked"]) == 1
+
+
+def test_a_long_recording_has_segments(client: httpx.Client) -> None:
+    """Six seconds of each: the segments' labels follow, and the last ends with the recording."""
+    scene = np.concatenate([make("siren", 7, seconds=6), make("drilling", 8, seconds=6.5)])
+    answer = post(client, encode(scene)).json()
+    segments = answer["segments"]
+    assert [segment["start"] for segment in segments] == [0, 2, 4, 6, 8, 8.5]
+    assert [segment["end"] for segment in segments] == [4, 6, 8, 10, 12, 12.5]
+    assert [segments[i]["label"] for i in (0, 1, 3, 4)] == ["siren"] * 2 + ["drilling"] * 2
+
+
+@pytest.mark.parametrize("format_", ["OGG", "MP3", "m4a", "webm"])
+def test_compressed_formats_are_recognised_too(client: httpx.Client, format_: str) -> None:
+    sound = make("car_horn", 90_005)
+    if format_ == "m4a":
+        data = encode_av(sound[:, None], RATE, "ipod", "aac")
+    elif format_ == "webm":
+        data = encode_av(sound[:, None], RATE, "webm", "libopus")
+    else:
+        data = encode(sound, RATE, format_)
+    assert post(client, data).json()["label"] == "car_horn"
+
+
+WAV = encode(make("siren", 1))
+BAD_RECORDINGS = {
+    "empty file": (b"", 422, "empty", "0 bytes"),
+    "text": (b"a poem about sirens\n" * 99, 415, "unsupported-format", "send WAV"),
+    "truncated": (WAV[:20_000], 422, "corrupt", "truncated"),
+    "corrupt": (WAV[:12] + bytes(500), 422, "corrupt", "damaged"),
+    "no samples": (encode(np.empty(0, np.float32)), 422, "empty", "zero samples"),
+    "silence": (encode(np.zeros(RATE, np.float32)), 422, "silent", "dBFS"),
+    "nan": (
+        encode(np.full(RATE, np.nan, np.float32), subtype="FLOAT"),
+        422,
+        "invalid-samples",
+        "NaN",
+    ),
+    "too long": (encode(tone(440, 61, 8000), 8000), 422, "recording-too-long", "60 s"),
+    "too large": (encode(tone(440, 50, 22_050), 22_050), 413, "file-too-large", "2000000 bytes"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_RECORDINGS)
+def test_a_bad_recording_is_a_problem_of_its_own(client: httpx.Client, name: str) -> None:
+    data, status, kind, detail = BAD_RECORDINGS[name]
+    assert detail in problem(post(client, data), status, kind)
+
+
+def test_bad_parameters_say_what_is_accepted(client: httpx.Client) -> None:
+    detail = problem(post(client, WAV, window="kaiser"), 422, "invalid-parameter")
+    assert detail == "window: Input should be 'hann', 'hamming' or 'rectangular', got 'kaiser'"
+    detail = problem(post(client, WAV, top_k="0"), 422, "invalid-parameter")
+    assert "top_k: Input should be greater than or equal to 1" in detail
+    detail = problem(post(client, WAV, path="/classify/whales"), 404, "invalid-parameter")
+    assert detail == "task: Input should be 'emotion' or 'urban-sound', got 'whales'"
+
+
+def test_a_checkpoint_that_is_not_there_says_which_are(client: httpx.Client) -> None:
+    response = post(client, WAV, window="hamming")
+    assert "it has: hann" in problem(response, 503, "checkpoint-unavailable")
+    response = post(client, WAV, path="/classify/emotion")
+    assert "none for this task" in problem(response, 503, "checkpoint-unavailable")
+
+
+def test_other_bodies_are_told_how_to_send(client: httpx.Client) -> None:
+    response = client.post(URBAN, content=WAV)
+    assert "curl -F file=@clip.wav" in problem(response, 415, "unsupported-media-type")
+    response = client.post(URBAN, files={"audio": WAV})
+    assert "the request has 'audio'" in problem(response, 422, "missing-file")
+    response = client.post(URBAN, files=[("file", WAV), ("file", WAV)])
+    assert "more than once" in problem(response, 400, "malformed-multipart")
+
+
+MULTIPART = {"content-type": "multipart/form-data; boundary=cut"}
+HEAD = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"nothing like it", HEAD + WAV, b"--cut\r\nno header\r\n\r\n"], ids=len
+)
+def test_a_malformed_body_is_a_problem(client: httpx.Client, body: bytes) -> None:
+    problem(client.post(URBAN, content=body, headers=MULTIPART), 400, "malformed-multipart")
+
+
+def test_an_upload_over_the_limit_is_refused_as_it_streams_in(client: ServerClient) -> None:
+    """Without Content-Length, so that only counting can tell; it is never held in memory."""
+
+    def body() -> Iterator[bytes]:
+        yield HEAD
+        for _ in range(2000):
+            yield bytes(100_000)
+
+    before = client.peak_memory()
+    problem(client.post(URBAN, content=body(), headers=MULTIPART), 413, "file-too-large")
+    assert client.peak_memory() - before < 20_000_000  # of 200 MB that were sent
+
+
+def test_a_client_that_goes_away_costs_nothing(client: httpx.Client) -> None:
+    for _ in range(20):
+        with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
+            connection.sendall(
+                f"POST {URBAN} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+                f"Content-Type: multipart/form-data; boundary=cut\r\n\r\n".encode()
+                + HEAD
+            )
+    assert post(client, WAV).json()["label"] == "siren"
+
+
+def test_the_event_loop_stays_free(client: httpx.Client) -> None:
+    """Health is answered again and again while long recordings are being worked on."""
+    long = encode(np.tile(make("siren", 3), 29), RATE, "OGG")
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(post, client, long) for _ in range(4)]
+        answered = 0
+        while not all(future.done() for future in working):
+            assert client.get("/healthz").status_code == 200
+            answered += 1
+        assert [future.result().status_code for future in working] == [200] * 4
+    assert answered >= 5
+
+
+def test_many_at_once_get_their_own_answers(client: httpx.Client) -> None:
+    wanted = [label for label in SOUNDS for _ in range(6)]
+    clips = [encode(make(label, 50_000 + i)) for i, label in enumerate(wanted)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda clip: post(client, clip).json()["label"], clips)
+        assert list(answers) == wanted
+
+
+def test_a_damaged_checkpoint_does_not_stop_the_others(trained_store: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(trained_store, store)
+    shutil.copytree(store / "urban-sound" / "hann", store / "urban-sound" / "hamming")
+    damaged = store / "urban-sound" / "hamming"
+    card = json.loads((damaged / "card.json").read_text())
+    card["front_end"]["window"] = "hamming"
+    (damaged / "card.json").write_text(json.dumps(card))
+    with (damaged / "model.onnx").open("r+b") as file:
+        file.write(b"damage")
+    with serve(models_dir=store) as client:
+        assert post(client, WAV).json()["label"] == "siren"
+        detail = problem(post(client, WAV, window="hamming"), 503, "checkpoint-unavailable")
+        assert detail == "urban-sound/hamming: model.onnx does not have the SHA-256 of its card"
+        models = {model["window"]: model for model in client.get("/models").json()["models"]}
+        assert models["hann"]["status"] == "loaded"
+        assert (models["hamming"]["status"], models["hamming"]["error"]) == ("failed", detail)
+        assert client.get("/readyz").status_code == 200
+
+
+def test_without_checkpoints_it_is_alive_but_not_ready(tmp_path: Path) -> None:
+    with serve(models_dir=tmp_path) as client:
+        assert client.get("/healthz").json()["status"] == "ok"
+        problem(client.get("/readyz"), 503, "not-ready")
+        assert client.get("/models").json() == {"models": []}
+        problem(post(client, WAV), 503, "checkpoint-unavailable")
