@@ -22,7 +22,6 @@ _FORMATS = {
     "AIFF": "aiff",
     "OGG": "ogg",
     "MP3": "mp3",
-    "MPEG": "mp3",
 }
 # SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING of sndfile.h.
 _NOT_OURS = (1, 4)

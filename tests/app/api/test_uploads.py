@@ -1,0 +1,87 @@
+"""The multipart reader, on bodies cut into chunks at any place."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from fastapi import Request
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.api.problems import ProblemError
+from app.api.uploads import read_file
+
+BOUNDARY = b"----boundary"
+LIMIT = 10_000
+
+
+def part(name: str, content: bytes, filename: str | None = "clip.wav") -> bytes:
+    file = f'; filename="{filename}"' if filename else ""
+    head = f'Content-Disposition: form-data; name="{name}"{file}\r\n'
+    return b"--" + BOUNDARY + b"\r\n" + head.encode() + b"\r\n" + content + b"\r\n"
+
+
+END = b"--" + BOUNDARY + b"--\r\n"
+
+
+def read(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
+    headers = [(b"content-type", b"multipart/form-data; boundary=" + BOUNDARY)]
+    if content_length is not None:
+        headers.append((b"content-length", str(content_length).encode()))
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages.append({"type": "http.request", "body": b"", "more_body": False})
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    return bytes(asyncio.run(read_file(Request(scope, receive), LIMIT)))
+
+
+@given(
+    content=st.binary(max_size=300) | st.just(b"\r\n--" + BOUNDARY[:-1]) | st.just(b"\r\n" * 50),
+    cuts=st.lists(st.integers(0, 700), max_size=8),
+    before=st.booleans(),
+)
+@settings(deadline=None)
+def test_the_file_is_what_was_sent_wherever_it_is_cut(
+    content: bytes, cuts: list[int], before: bool
+) -> None:
+    other = part("note", b"hello", filename=None)
+    body = (other if before else b"") + part("file", content) + other + END
+    edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    chunks = [body[start:stop] for start, stop in pairwise(edges)]
+    assert read(chunks) == content
+
+
+@pytest.mark.parametrize(("size", "accepted"), [(LIMIT, True), (LIMIT + 1, False)])
+def test_the_limit_is_exact(size: int, accepted: bool) -> None:
+    chunks = [part("file", bytes(size)), END]
+    if accepted:
+        assert len(read(chunks)) == size
+    else:
+        with pytest.raises(ProblemError) as error:
+            read(chunks)
+        assert error.value.problem.status == 413
+
+
+def test_other_fields_count_towards_the_body() -> None:
+    with pytest.raises(ProblemError) as error:
+        read([part("other", bytes(200_000)), part("file", b"x"), END])
+    assert error.value.problem.status == 413
+
+
+def test_a_declared_length_over_the_limit_is_refused_before_reading() -> None:
+    with pytest.raises(ProblemError) as error:
+        read([], content_length=1_000_000)
+    assert error.value.problem.status == 413
+
+
+@given(st.binary(max_size=400))
+@settings(deadline=None)
+def test_any_other_body_is_a_problem(body: bytes) -> None:
+    with pytest.raises(ProblemError) as error:
+        read([b"--" + BOUNDARY + body])
+    assert error.value.problem.status in (400, 422)

@@ -1,0 +1,84 @@
+"""The OpenVINO engine on a small graph of known answers: mean and maximum of each input."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from scipy.special import softmax
+
+from app.audio.clips import cut
+from app.audio.frontend import log_mel
+from app.inference.engine import OpenVinoEngine, calibrate, recording_logits
+from tests.app.audio.test_frontend import FRONT_END
+from tests.sounds import make
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> OpenVinoEngine:
+    shape = ["batch", 1, FRONT_END.n_mels, FRONT_END.frames]
+    axes = helper.make_tensor("axes", TensorProto.INT64, [3], [1, 2, 3])
+    nodes = [
+        helper.make_node("ReduceMean", ["x", "axes"], ["mean"], keepdims=1),
+        helper.make_node("ReduceMax", ["x", "axes"], ["max"], keepdims=1),
+        helper.make_node("Concat", ["mean", "max"], ["both"], axis=1),
+        helper.make_node("Flatten", ["both"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "statistics",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])],
+        [axes],
+    )
+    path = tmp_path_factory.mktemp("graph") / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), path)
+    return OpenVinoEngine(path)
+
+
+def expected(batch: np.ndarray) -> np.ndarray:
+    return np.stack([batch.mean(axis=(1, 2, 3)), batch.max(axis=(1, 2, 3))], axis=1)
+
+
+def batch_of(size: int, seed: int) -> np.ndarray:
+    shape = (size, 1, FRONT_END.n_mels, FRONT_END.frames)
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_any_batch_size(engine: OpenVinoEngine, size: int) -> None:
+    batch = batch_of(size, seed=size)
+    np.testing.assert_allclose(engine.infer(batch), expected(batch), atol=1e-3)
+
+
+def test_many_threads_get_their_own_answers(engine: OpenVinoEngine) -> None:
+    batches = [batch_of(1 + seed % 3, seed) + seed for seed in range(60)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(engine.infer, batches))
+    for batch, answer in zip(batches, answers, strict=True):
+        np.testing.assert_allclose(answer, expected(batch), rtol=2e-3, atol=1e-2)
+
+
+def test_every_clip_of_a_recording_is_answered_in_order(engine: OpenVinoEngine) -> None:
+    samples = np.concatenate([make("siren", 1, 9.0), make("drilling", 2, 12.0)])
+    clips = cut(samples, FRONT_END.clip_samples, FRONT_END.clip_hop_samples, "repeat")
+    assert len(clips) == 20  # more than the engine is given at once
+    spectrograms = np.stack([log_mel(clip, FRONT_END) for clip in clips])[:, None]
+    logits = recording_logits(engine, samples, FRONT_END)
+    np.testing.assert_allclose(logits, expected(spectrograms), rtol=5e-3, atol=5e-3)
+
+
+def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    with pytest.raises(RuntimeError):
+        OpenVinoEngine(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
+def test_calibration_divides_the_logits(temperature: float) -> None:
+    logits = np.float32([[3, 1, -2], [0, 0, 0]])
+    np.testing.assert_allclose(
+        calibrate(logits, temperature), softmax(logits / temperature, axis=1), rtol=1e-6
+    )

@@ -1,0 +1,58 @@
+"""Health, the list of models, and the OpenAPI document."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from app import __version__
+
+
+def test_health(client: httpx.Client) -> None:
+    for path in ("/healthz", "/readyz"):
+        assert client.get(path).json() == {"status": "ok", "version": __version__}
+
+
+def test_models_have_the_metrics_of_their_cards(client: httpx.Client) -> None:
+    [model] = client.get("/models").json()["models"]
+    assert (model["task"], model["window"], model["status"]) == ("urban-sound", "hann", "loaded")
+    assert model["clip_seconds"] == 4.0
+    assert len(model["labels"]) == 10
+    assert model["metrics"]["overall"]["accuracy"] >= 0.9
+    assert "Held out of all training" in model["metrics"]["protocol"]
+
+
+def test_an_unknown_path_and_method_are_problems(client: httpx.Client) -> None:
+    for response, status in ((client.get("/nothing"), 404), (client.get("/classify/emotion"), 405)):
+        assert response.status_code == status
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["status"] == status
+    assert client.get("/classify/emotion").headers["allow"] == "POST"
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "$ref":
+                yield inner
+            else:
+                yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    found = set(references(document))
+    assert "#/components/schemas/Problem" in found
+    for reference in found:
+        value = document
+        for key in reference.removeprefix("#/").split("/"):
+            value = value[key]
+    classify = document["paths"]["/classify/{task}"]["post"]
+    form = classify["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["required"] == ["file"]
+    assert {"200", "400", "404", "413", "415", "422", "503"} == set(classify["responses"])
+    assert "HTTPValidationError" not in str(document["paths"])
+    assert client.get("/docs").status_code == 200
