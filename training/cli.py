@@ -88,14 +88,6 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="FILE",
         help="weights from earshot pretrain to start from (default: at random)",
     )
-    parser.add_argument(
-        "--hold-out",
-        action="append",
-        type=_fold,
-        metavar="CORPUS:FOLD[,FOLD]",
-        help="folds or speakers to measure on; may be repeated (default: the task's own, see "
-        "training/recipes.py, or a fifth of the groups where the data has not all of those)",
-    )
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -159,6 +151,14 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
 def _add_run(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help=f"the run's folder (default: {default})"
+    )
+    parser.add_argument(
+        "--hold-out",
+        action="append",
+        type=_fold,
+        metavar="CORPUS:FOLD[,FOLD]",
+        help="folds or speakers to keep for measuring; may be repeated (default: the task's own, "
+        "see training/recipes.py, or a fifth of them where the data has not all of those)",
     )
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--batch-size", type=int, help="instead of the recipe's")

@@ -17,7 +17,8 @@ from training.distill import pretrain
 from training.evaluate import evaluate
 from training.export import export
 from training.fit import Run, default_workers
-from training.recipes import HELD_OUT, PRETRAINING, RECIPES, Recipe
+from training.held_out import Folds
+from training.recipes import PRETRAINING, RECIPES, Recipe
 from training.runs import FP32_MODEL, RunError
 from training.splits import SplitError
 from training.train import Job, train
@@ -29,12 +30,11 @@ USER_ERRORS = (CorpusError, SplitError, RunError, CheckpointError, OSError)
 
 def _pretrain(options: argparse.Namespace, _: str) -> None:
     folder = options.out or Path("runs") / f"pretrain-{options.window}"
-    held_out = {corpus: folds for task in HELD_OUT.values() for corpus, folds in task.items()}
     weights = pretrain(
         options.data,
         options.cache,
         options.window,
-        held_out,
+        _held_out(options),
         _run(folder, options),
         _adjusted(PRETRAINING, options),
     )
@@ -49,7 +49,7 @@ def _train(options: argparse.Namespace, command: str) -> None:
         data=options.data,
         cache=options.cache,
         recipe=_adjusted(RECIPES[options.task], options),
-        held_out=dict(options.hold_out) if options.hold_out else None,
+        held_out=_held_out(options),
         pretrained=options.pretrained,
     )
     train(job, _run(folder, options))
@@ -73,6 +73,10 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
     "export": _export,
     "evaluate": _evaluate,
 }
+
+
+def _held_out(options: argparse.Namespace) -> Folds | None:
+    return dict(options.hold_out) if options.hold_out else None
 
 
 def _run(folder: Path, options: argparse.Namespace) -> Run:

@@ -1,6 +1,5 @@
 """Pretraining: a ResNet50 learns to predict what a large tagger hears."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from training import teacher
 from training.data import AugmentedClips, Draw
 from training.datasets import CORPORA, load_corpora
 from training.fit import DistillationLearner, Run, balanced_loader, fit, total_steps
+from training.held_out import Folds, all_standard_folds
 from training.network import ResNetAudioClassifier
 from training.pretrained import Pretraining, save_pretrained
 from training.recipes import Recipe, front_end
@@ -50,30 +50,38 @@ def pretrain(
     data: Path,
     cache: Path,
     window: WindowName,
-    held_out: Mapping[str, Sequence[str]],
+    held_out: Folds | None,
     run: Run,
     recipe: Recipe,
 ) -> Path:
     """Regress YAMNet's embedding on every corpus below `data`; labels are not used.
 
-    Clips that share a group with a held-out fold are left out, so that a network that
-    starts from the result has never heard what it will be tested on.
+    Args:
+        data: the folder of corpora.
+        cache: folder for decoded recordings.
+        window: analysis window.
+        held_out: folds to leave out, with all clips that share a group with them, so that a
+            network that starts from the result has never heard what it will be tested on.
+            None: what the tasks hold out.
+        run: where and how.
+        recipe: how long, how fast, how much augmentation.
 
     Returns:
         the file of weights, for `earshot train --pretrained`.
     """
     parameters = front_end(recipe, window)
-    claim(run.folder, {"data": data, "window": window, "seed": run.seed, **asdict(recipe)})
+    claim(
+        run.folder,
+        {"data": data, "window": window, "held_out": held_out, "seed": run.seed, **asdict(recipe)},
+    )
     clips = load_corpora(data, CORPORA)
     waveforms = decode_all(clips, sample_rate=parameters.sample_rate, cache=cache)
     clips = readable(clips, waveforms)
-    held_groups: frozenset[str] = frozenset()
-    if held_out:
-        split = hold_out(clips, held_out)
-        clips, held_groups = split.train, frozenset(clip.group for clip in split.test)
-    inputs = AugmentedClips(clips, waveforms, parameters, recipe)
+    split = hold_out(clips, held_out or all_standard_folds(clips, run.seed))
+    held_groups = frozenset(clip.group for clip in split.test)
+    inputs = AugmentedClips(split.train, waveforms, parameters, recipe)
     dataset = DistillationSet(
-        inputs, teacher.embed_all(clips, waveforms, cache), parameters.clip_samples
+        inputs, teacher.embed_all(split.train, waveforms, cache), parameters.clip_samples
     )
     loader = balanced_loader(dataset, inputs.weights, recipe, run)
     torch.manual_seed(run.seed)

@@ -1,7 +1,7 @@
 """`earshot train`: a corpus in, the weights of one task and window out."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,11 +14,12 @@ from app.checkpoints.labels import LABELS, TaskName
 from training.data import AugmentedClips, FirstClips, TrainingSet
 from training.datasets import CORPORA, Clip, load_task
 from training.fit import ClassifierLearner, Run, balanced_loader, fit, total_steps
+from training.held_out import Folds, standard_folds
 from training.network import ResNetAudioClassifier
 from training.pretrained import start_from
-from training.recipes import HELD_OUT, Recipe, front_end
+from training.recipes import Recipe, front_end
 from training.runs import RunRecord, claim, save_run
-from training.splits import draw_folds, hold_out
+from training.splits import hold_out
 from training.waveforms import decode_all, readable
 
 
@@ -32,7 +33,7 @@ class Job:
     cache: Path
     """decoded recordings are kept here between runs"""
     recipe: Recipe
-    held_out: Mapping[str, Sequence[str]] | None
+    held_out: Folds | None
     """corpus -> folds or speakers; None: the task's own, or a fifth of the groups"""
     pretrained: Path | None
 
@@ -88,15 +89,6 @@ def train(job: Job, run: Run) -> RunRecord:
     )
     save_run(run.folder, record, learner.network)
     return record
-
-
-def standard_folds(clips: Sequence[Clip], task: TaskName, seed: int) -> Mapping[str, Sequence[str]]:
-    """The folds that `task` holds out by default, or drawn ones where the data lacks some."""
-    standard = HELD_OUT[task]
-    present = {(clip.corpus, clip.fold) for clip in clips}
-    if all((corpus, fold) in present for corpus, folds in standard.items() for fold in folds):
-        return standard
-    return draw_folds(clips, seed)
 
 
 def _corpora(clips: Sequence[Clip]) -> tuple[card.Corpus, ...]:
