@@ -1,6 +1,7 @@
 """Dependencies point one way, and the service needs no torch."""
 
 import ast
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -49,6 +50,18 @@ def test_only_the_api_speaks_http() -> None:
         for name in imports(path):
             if name.split(".")[0] in ("fastapi", "starlette"):
                 assert path.parent.name == "api" or path.name == "main.py", path
+
+
+def test_the_service_reports_to_nobody(tmp_path: Path) -> None:
+    """OpenVINO's telemetry would write its identity below HOME before it sends anything."""
+    code = (
+        "import sys, app.inference.engine; "
+        "sys.exit(any(name.startswith('openvino_telemetry.') for name in sys.modules))"
+    )
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=False)
+    assert process.returncode == 0
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_service_starts_without_torch_or_training() -> None:

@@ -151,7 +151,7 @@ def fit(
         default_root_dir=run.folder,
         max_epochs=learner.recipe.epochs,
         precision=_precision(),
-        logger=CSVLogger(run.folder, name="log", version=""),
+        logger=CSVLogger(run.folder, name="log"),  # resumed runs begin a new version
         callbacks=[
             WeightAveraging(use_buffers=True, avg_fn=moving_average(learner.recipe.ema_decay)),
             ModelCheckpoint(

@@ -68,10 +68,13 @@ def load(root: Path, task: TaskName, window: WindowName) -> Checkpoint:
     if MODEL not in card.files:
         raise DamagedCheckpointError(f"{task}/{window}: the card lists no {MODEL}")
     for name, expected in card.files.items():
-        path = folder / name
-        if not path.is_file():
-            raise DamagedCheckpointError(f"{task}/{window}: {name} is missing")
-        if sha256(path) != expected:
+        try:
+            found = sha256(folder / name)
+        except FileNotFoundError as error:
+            raise DamagedCheckpointError(f"{task}/{window}: {name} is missing") from error
+        except OSError as error:
+            raise DamagedCheckpointError(f"{task}/{window}: cannot read {name}: {error}") from error
+        if found != expected:
             raise DamagedCheckpointError(
                 f"{task}/{window}: {name} does not have the SHA-256 of its card"
             )

@@ -48,7 +48,12 @@ def load_models(root: Path) -> Models:
     """Load every checkpoint of the store; one that is damaged does not stop the others."""
     loaded: dict[Key, Classifier] = {}
     failed: dict[Key, CheckpointError] = {}
-    for task, window in store.present(root):
+    try:
+        present = store.present(root)
+    except OSError as error:
+        log.error("the store %s cannot be read: %s", root, error)
+        present = []
+    for task, window in present:
         try:
             loaded[task, window] = _load(root, task, window)
         except CheckpointError as error:
