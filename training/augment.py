@@ -20,13 +20,10 @@ def random_crop(
     how: Literal["repeat", "pad"],
     speed_range: float,
     rng: Generator,
-) -> tuple[Array, int]:
+) -> Array:
     """Take `length` samples from a random place, at a random playback speed.
 
     A shorter recording is filled as the front end fills it and turned by a random offset.
-
-    Returns:
-        the samples, and the first sample's position in the recording (0 if it was filled).
     """
     speed = 1.0 + speed_range * rng.uniform(-1, 1)
     if speed != 1.0:
@@ -34,9 +31,9 @@ def random_crop(
         if positions.size:
             samples = np.interp(positions, np.arange(samples.size), samples).astype(np.float32)
     if samples.size <= length:
-        return np.roll(fill(samples, length, how), rng.integers(length)), 0
+        return np.roll(fill(samples, length, how), rng.integers(length))
     start = int(rng.integers(samples.size - length + 1))
-    return samples[start : start + length], start
+    return samples[start : start + length]
 
 
 def mix(first: Array, second: Array, weight: float) -> Array:

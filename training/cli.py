@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.audio.windows import WINDOWS
 from app.checkpoints.labels import TASKS
+from training.datasets import CORPORA
 
 _EPILOG = """\
 DIR holds the corpora in the folders of their official downloads: UrbanSound8K, ESC-50-master,
@@ -68,6 +69,14 @@ def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     _add_window(parser)
     _add_data(parser)
     _add_run(parser, "runs/pretrain-WINDOW")
+    parser.add_argument(
+        "--corpora",
+        nargs="+",
+        choices=tuple(CORPORA),
+        default=tuple(CORPORA),
+        metavar="CORPUS",
+        help=f"which to learn from (default: all of {', '.join(CORPORA)})",
+    )
 
 
 def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -82,12 +91,6 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_data(parser)
     _add_store(parser)
     _add_run(parser, "runs/TASK-WINDOW")
-    parser.add_argument(
-        "--pretrained",
-        type=Path,
-        metavar="FILE",
-        help="weights from earshot pretrain to start from (default: at random)",
-    )
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -151,6 +154,12 @@ def _add_store(parser: argparse.ArgumentParser) -> None:
 def _add_run(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help=f"the run's folder (default: {default})"
+    )
+    parser.add_argument(
+        "--pretrained",
+        type=Path,
+        metavar="FILE",
+        help="weights from earshot pretrain to start from (default: at random)",
     )
     parser.add_argument(
         "--hold-out",

@@ -13,7 +13,7 @@ from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.errors import CheckpointError
 from training.datasets import CorpusError
-from training.distill import pretrain
+from training.distill import PretrainingJob, pretrain
 from training.evaluate import evaluate
 from training.export import export
 from training.fit import Run, default_workers
@@ -30,15 +30,16 @@ USER_ERRORS = (CorpusError, SplitError, RunError, CheckpointError, OSError)
 
 def _pretrain(options: argparse.Namespace, _: str) -> None:
     folder = options.out or Path("runs") / f"pretrain-{options.window}"
-    weights = pretrain(
-        options.data,
-        options.cache,
-        options.window,
-        _held_out(options),
-        _run(folder, options),
-        _adjusted(PRETRAINING, options),
+    job = PretrainingJob(
+        corpora=tuple(options.corpora),
+        window=options.window,
+        data=options.data,
+        cache=options.cache,
+        recipe=_adjusted(PRETRAINING, options),
+        held_out=_held_out(options),
+        pretrained=options.pretrained,
     )
-    log.info("wrote %s", weights)
+    log.info("wrote %s", pretrain(job, _run(folder, options)))
 
 
 def _train(options: argparse.Namespace, command: str) -> None:

@@ -69,12 +69,12 @@ class AugmentedClips:
     ) -> None:
         self.clips = clips
         self.weights = balanced_weights(clips)
+        self._cumulative = np.cumsum(self.weights)
         self._waveforms = waveforms
         self._front_end = front_end
         self._recipe = recipe
 
-    def crop(self, index: int, rng: Generator) -> tuple[NDArray[np.float32], int]:
-        """A random crop of clip `index`, and its first sample's position."""
+    def _crop(self, index: int, rng: Generator) -> NDArray[np.float32]:
         return augment.random_crop(
             self._waveforms[self.clips[index]],
             self._front_end.clip_samples,
@@ -82,6 +82,23 @@ class AugmentedClips:
             self._recipe.speed_range,
             rng,
         )
+
+    def mixed_crop(
+        self, index: int, rng: Generator
+    ) -> tuple[NDArray[np.float32], tuple[int, float] | None]:
+        """A random crop of clip `index`, mixed at random with one of another clip.
+
+        Returns:
+            the samples, and (index of the other clip, share of the power that is clip
+            `index`'s), or None where nothing was mixed in.
+        """
+        recipe = self._recipe
+        samples = self._crop(index, rng)
+        if rng.random() >= recipe.mixup_probability:
+            return samples, None
+        other = int(np.searchsorted(self._cumulative[:-1], rng.random(), side="right"))
+        weight = float(rng.beta(recipe.mixup_alpha, recipe.mixup_alpha))
+        return augment.mix(samples, self._crop(other, rng), weight), (other, weight)
 
     def spectrogram(self, samples: NDArray[np.float32], rng: Generator) -> Tensor:
         """The augmented network input `[1, mels, frames]` for a crop."""
@@ -96,12 +113,10 @@ class AugmentedClips:
 class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
     """Spectrograms `[1, mels, frames]` with soft labels `[classes]`; index it with a `Draw`."""
 
-    def __init__(self, inputs: AugmentedClips, labels: Sequence[str], recipe: Recipe) -> None:
+    def __init__(self, inputs: AugmentedClips, labels: Sequence[str]) -> None:
         self._inputs = inputs
         self._targets = [labels.index(clip.label) for clip in inputs.clips]
         self._classes = len(labels)
-        self._recipe = recipe
-        self._cumulative = np.cumsum(inputs.weights)
 
     def __len__(self) -> int:
         return len(self._targets)
@@ -109,13 +124,11 @@ class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
         index, seed = draw
         rng = np.random.default_rng(seed)
-        samples, _ = self._inputs.crop(index, rng)
+        samples, mixed = self._inputs.mixed_crop(index, rng)
         target = torch.zeros(self._classes)
         target[self._targets[index]] = 1.0
-        if rng.random() < self._recipe.mixup_probability:
-            other = int(np.searchsorted(self._cumulative[:-1], rng.random(), side="right"))
-            weight = float(rng.beta(self._recipe.mixup_alpha, self._recipe.mixup_alpha))
-            samples = augment.mix(samples, self._inputs.crop(other, rng)[0], weight)
+        if mixed is not None:
+            other, weight = mixed
             target *= weight
             target[self._targets[other]] += 1 - weight
         return self._inputs.spectrogram(samples, rng), target

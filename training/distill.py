@@ -1,93 +1,110 @@
 """Pretraining: a ResNet50 learns to predict what a large tagger hears."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from app.audio.windows import WindowName
-from training import teacher
-from training.data import AugmentedClips, Draw
-from training.datasets import CORPORA, load_corpora
+from training.data import AugmentedClips, BalancedSampler, Draw
+from training.datasets import load_corpora
 from training.fit import DistillationLearner, Run, balanced_loader, fit, total_steps
 from training.held_out import Folds, all_standard_folds
 from training.network import ResNetAudioClassifier
-from training.pretrained import Pretraining, save_pretrained
+from training.pretrained import Pretraining, save_pretrained, start_from
 from training.recipes import Recipe, front_end
 from training.runs import claim
 from training.splits import hold_out
+from training.teacher import EMBEDDING_SIZE, Yamnet
 from training.waveforms import decode_all, readable
 
 WEIGHTS = "pretrained.safetensors"
 _DESCRIPTION = "regression of YAMNet's embedding, without labels"
+_STANDARDISING_DRAWS = 512
+_SMALLEST_DEVIATION = 1e-2
 
 
 class DistillationSet(Dataset[tuple[Tensor, Tensor]]):
-    """Spectrograms `[1, mels, frames]` with the teacher's embedding `[1024]` of the same crop."""
+    """Spectrograms `[1, mels, frames]` with the teacher's embedding `[1024]` of the same sound.
 
-    def __init__(
-        self, inputs: AugmentedClips, embeddings: teacher.Embeddings, clip_samples: int
-    ) -> None:
+    The teacher hears each crop and each mixture itself ("a patient teacher", Beyer et al.,
+    CVPR 2022), so that a few thousand clips make as many different sounds as there are steps.
+    Embeddings are standardised to mean 0 and deviation 1 by those of the first draws.
+    """
+
+    def __init__(self, inputs: AugmentedClips, tagger: Yamnet, seed: int) -> None:
         self._inputs = inputs
-        self._embeddings = embeddings
-        self._clip_samples = clip_samples
+        self._tagger = tagger
+        sampler = BalancedSampler(inputs.weights, seed)
+        draws = islice(sampler, _STANDARDISING_DRAWS)
+        embeddings = np.stack([tagger.embed(self._samples(draw)[0]) for draw in draws])
+        self._mean = embeddings.mean(axis=0)
+        # Units that are never active carry nothing to learn.
+        self._deviation = np.maximum(embeddings.std(axis=0), _SMALLEST_DEVIATION)
 
     def __len__(self) -> int:
         return len(self._inputs.clips)
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
-        index, seed = draw
-        rng = np.random.default_rng(seed)
-        samples, start = self._inputs.crop(index, rng)
-        target = self._embeddings.between(index, start, start + self._clip_samples)
+        samples, rng = self._samples(draw)
+        target = (self._tagger.embed(samples) - self._mean) / self._deviation
         return self._inputs.spectrogram(samples, rng), torch.from_numpy(target)
 
+    def _samples(self, draw: Draw) -> tuple[NDArray[np.float32], Generator]:
+        index, seed = draw
+        rng = np.random.default_rng(seed)
+        return self._inputs.mixed_crop(index, rng)[0], rng
 
-def pretrain(
-    data: Path,
-    cache: Path,
-    window: WindowName,
-    held_out: Folds | None,
-    run: Run,
-    recipe: Recipe,
-) -> Path:
-    """Regress YAMNet's embedding on every corpus below `data`; labels are not used.
 
-    Args:
-        data: the folder of corpora.
-        cache: folder for decoded recordings.
-        window: analysis window.
-        held_out: folds to leave out, with all clips that share a group with them, so that a
-            network that starts from the result has never heard what it will be tested on.
-            None: what the tasks hold out.
-        run: where and how.
-        recipe: how long, how fast, how much augmentation.
+@dataclass(frozen=True)
+class PretrainingJob:
+    """What to pretrain."""
+
+    corpora: tuple[str, ...]
+    """names of `training.datasets.CORPORA`; those without a folder in `data` are left out"""
+    window: WindowName
+    data: Path
+    cache: Path
+    """decoded recordings are kept here between runs"""
+    recipe: Recipe
+    held_out: Folds | None
+    """folds to leave out, with all clips that share a group with them, so that a network that
+    starts from the result has never heard what it will be tested on; None: what tasks hold out"""
+    pretrained: Path | None
+    """weights to start from"""
+
+
+def pretrain(job: PretrainingJob, run: Run) -> Path:
+    """Regress YAMNet's embedding on all clips; labels are not used.
 
     Returns:
         the file of weights, for `earshot train --pretrained`.
+
+    Raises:
+        CorpusError, SplitError, RunError: see their modules.
     """
-    parameters = front_end(recipe, window)
-    claim(
-        run.folder,
-        {"data": data, "window": window, "held_out": held_out, "seed": run.seed, **asdict(recipe)},
-    )
-    clips = load_corpora(data, CORPORA)
-    waveforms = decode_all(clips, sample_rate=parameters.sample_rate, cache=cache)
-    clips = readable(clips, waveforms)
-    split = hold_out(clips, held_out or all_standard_folds(clips, run.seed))
-    held_groups = frozenset(clip.group for clip in split.test)
-    inputs = AugmentedClips(split.train, waveforms, parameters, recipe)
-    dataset = DistillationSet(
-        inputs, teacher.embed_all(split.train, waveforms, cache), parameters.clip_samples
-    )
-    loader = balanced_loader(dataset, inputs.weights, recipe, run)
+    parameters = front_end(job.recipe, job.window)
+    clips = load_corpora(job.data, job.corpora)
+    folds = job.held_out or all_standard_folds(clips, run.seed)
+    claim(run.folder, {**asdict(job), "held_out": folds, "seed": run.seed})
+    waveforms = decode_all(clips, sample_rate=parameters.sample_rate, cache=job.cache)
+    split = hold_out(readable(clips, waveforms), folds)
+    held_out = frozenset(clip.group for clip in split.test)
     torch.manual_seed(run.seed)
-    network = ResNetAudioClassifier(teacher.EMBEDDING_SIZE, dropout=recipe.dropout)
-    learner = DistillationLearner(network, recipe, total_steps(loader, recipe), run.seed)
+    network = ResNetAudioClassifier(EMBEDDING_SIZE, dropout=job.recipe.dropout)
+    if job.pretrained is not None:
+        start_from(job.pretrained, network, held_out)
+    inputs = AugmentedClips(split.train, waveforms, parameters, job.recipe)
+    dataset = DistillationSet(inputs, Yamnet(), run.seed)
+    loader = balanced_loader(dataset, inputs.weights, job.recipe, run)
+    learner = DistillationLearner(network, job.recipe, total_steps(loader, job.recipe), run.seed)
     fit(learner, loader, None, run)
     path = run.folder / WEIGHTS
-    save_pretrained(path, network, Pretraining(held_out=held_groups, description=_DESCRIPTION))
+    save_pretrained(path, network, Pretraining(_DESCRIPTION, held_out))
     return path

@@ -44,10 +44,9 @@ RECIPES: Mapping[TaskName, Recipe] = {
 
 PRETRAINING = Recipe(
     clip_seconds=4.0,
-    epochs=9,
-    mixup_probability=0.0,
+    epochs=12,
+    mixup_alpha=1.0,
     noise_probability=0.0,
-    speed_range=0.0,
     tilt_db=3.0,
     dropout=0.0,
     max_learning_rate=2e-3,

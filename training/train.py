@@ -57,9 +57,7 @@ def train(job: Job, run: Run) -> RunRecord:
     split = hold_out(usable, held_out_folds)
 
     inputs = AugmentedClips(split.train, waveforms, parameters, job.recipe)
-    training = balanced_loader(
-        TrainingSet(inputs, labels, job.recipe), inputs.weights, job.recipe, run
-    )
+    training = balanced_loader(TrainingSet(inputs, labels), inputs.weights, job.recipe, run)
     held_out = DataLoader(
         FirstClips(split.test, waveforms, parameters, labels), batch_size=job.recipe.batch_size
     )

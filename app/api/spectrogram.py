@@ -1,6 +1,7 @@
 """`GET /spectrogram`: what does music of a genre look like?"""
 
 import hashlib
+from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
@@ -12,7 +13,7 @@ from app.api import problems
 from app.api.state import ServiceDependency
 from app.audio.recording import read_recording
 from app.audio.windows import WindowName
-from app.genres import GenreError
+from app.genres import GenreError, GenreLibrary
 from app.pictures import ColourMap, Style, spectrogram_png
 
 router = APIRouter(tags=["spectrogram"])
@@ -51,7 +52,7 @@ async def spectrogram(
     """Draw the spectrogram of a genre's example recording."""
     style = Style(width, height, colour_map, dynamic_range_db)
     try:
-        path = await service.compute(service.genres.find, genre, clip)
+        picture = await service.compute(_find_and_draw, service.genres, genre, clip, window, style)
     except GenreError as error:
         raise problems.ProblemError(
             "invalid-parameter",
@@ -59,24 +60,36 @@ async def spectrogram(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             str(error),
         ) from error
-    title = f"{genre}: {path.stem.replace('_', ' ')} ({window} window)"
-    picture = await service.compute(_picture, path, path.stat().st_mtime_ns, window, title, style)
-    etag = f'"{hashlib.sha256(picture).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "public, max-age=3600"}
-    if if_none_match is not None and _matches(if_none_match, etag):
+    headers = {"ETag": picture.etag, "Cache-Control": "public, max-age=3600"}
+    if if_none_match is not None and _matches(if_none_match, picture.etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(picture, media_type="image/png", headers=headers)
+    return Response(picture.png, media_type="image/png", headers=headers)
+
+
+@dataclass(frozen=True)
+class _Picture:
+    png: bytes
+    etag: str
+
+
+def _find_and_draw(
+    library: GenreLibrary, genre: str, clip: int, window: WindowName, style: Style
+) -> _Picture:
+    path = library.find(genre, clip)
+    title = f"{genre}: {path.stem.replace('_', ' ')} ({window} window)"
+    return _draw(path, path.stat().st_mtime_ns, window, title, style)
 
 
 @lru_cache(maxsize=_CACHED_PICTURES)
-def _picture(path: Path, _modified: int, window: WindowName, title: str, style: Style) -> bytes:
+def _draw(path: Path, _modified: int, window: WindowName, title: str, style: Style) -> _Picture:
     """The picture, drawn anew only for another question or when the file has changed."""
     recording = read_recording(
         path.read_bytes(), sample_rate=_SAMPLE_RATE, max_seconds=_LONGEST_SECONDS
     )
-    return spectrogram_png(
+    png = spectrogram_png(
         recording.samples, sample_rate=_SAMPLE_RATE, window=window, title=title, style=style
     )
+    return _Picture(png, f'"{hashlib.sha256(png).hexdigest()[:32]}"')
 
 
 def _matches(if_none_match: str, etag: str) -> bool:

@@ -14,14 +14,14 @@ COUNT = np.arange(1000, dtype=np.float32)
 @given(st.integers(0, 10_000))
 def test_a_crop_is_a_stretch_of_the_recording(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    crop, start = augment.random_crop(COUNT, 300, "repeat", 0.0, rng)
-    np.testing.assert_array_equal(crop, np.arange(start, start + 300))
+    crop = augment.random_crop(COUNT, 300, "repeat", 0.0, rng)
+    np.testing.assert_array_equal(crop, np.arange(crop[0], crop[0] + 300))
 
 
 @given(st.integers(0, 10_000))
 def test_a_short_recording_is_repeated_and_turned(seed: int) -> None:
-    crop, start = augment.random_crop(COUNT[:100], 300, "repeat", 0.0, np.random.default_rng(seed))
-    assert (start, crop.size) == (0, 300)
+    crop = augment.random_crop(COUNT[:100], 300, "repeat", 0.0, np.random.default_rng(seed))
+    assert crop.size == 300
     assert set(np.diff(crop)) <= {1, -99}
 
 
@@ -29,7 +29,7 @@ def test_speed_moves_the_pitch_within_its_range() -> None:
     pitches = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        crop, _ = augment.random_crop(tone(1000, 2.0), RATE, "repeat", 0.1, rng)
+        crop = augment.random_crop(tone(1000, 2.0), RATE, "repeat", 0.1, rng)
         pitches.append(int(np.abs(np.fft.rfft(crop)).argmax()))
     assert 900 <= min(pitches) < 930
     assert 1070 < max(pitches) <= 1100

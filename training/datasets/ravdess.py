@@ -6,7 +6,7 @@ from training.datasets.clip import Clip, CorpusError, require_files
 
 FOLDER = "RAVDESS"
 LICENCE = "CC BY-NC-SA 4.0"
-_EMOTIONS = {
+EMOTIONS = {
     "01": "neutral",
     "02": "neutral",  # calm
     "03": "happy",
@@ -23,7 +23,7 @@ def load(root: Path) -> list[Clip]:
     clips = []
     for path in require_files(root, "Actor_*/*.wav", "recordings"):
         fields = path.stem.split("-")
-        if len(fields) != 7 or fields[2] not in _EMOTIONS:
+        if len(fields) != 7 or fields[2] not in EMOTIONS:
             raise CorpusError(
                 f"{path}: expected a name like 03-01-05-01-02-01-12.wav, emotion 01 to 08"
             )
@@ -31,7 +31,7 @@ def load(root: Path) -> list[Clip]:
         clips.append(
             Clip(
                 path=path,
-                label=_EMOTIONS[fields[2]],
+                label=EMOTIONS[fields[2]],
                 corpus="ravdess",
                 group=f"ravdess:{actor}",
                 fold=actor,
