@@ -8,18 +8,24 @@ from numpy.typing import NDArray
 
 
 def encode_av(
-    samples: NDArray[np.float32], rate: int, container: str, codec: str, bit_rate: int = 128_000
+    samples: NDArray[np.float32],
+    rate: int,
+    container: str,
+    codec: str,
+    options: dict[str, str] | None = None,
 ) -> bytes:
     """Encode `[frames, channels]` samples with FFmpeg's `codec` into `container`."""
     file = io.BytesIO()
     layout = "mono" if samples.shape[1] == 1 else "stereo"
-    with av.open(file, "w", format=container) as output:
+    with av.open(file, "w", format=container, options=options or {}) as output:
         stream = output.add_stream(codec, rate=rate, layout=layout)
-        stream.bit_rate = bit_rate
+        stream.bit_rate = 128_000
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(samples.T), format="fltp", layout=layout
         )
         frame.sample_rate = rate
-        for packet in (*stream.encode(frame), *stream.encode(None)):
-            output.mux(packet)
+        convert = av.AudioResampler(stream.format, layout, rate, stream.frame_size)
+        for converted in (*convert.resample(frame), *convert.resample(None), None):
+            # FLAC ends with an empty packet that Ogg's muxer does not take.
+            output.mux(packet for packet in stream.encode(converted) if packet.size)
     return file.getvalue()

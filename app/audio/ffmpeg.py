@@ -1,4 +1,4 @@
-"""Decoding with FFmpeg (PyAV) what libsndfile cannot: M4A, MP4, AAC and WebM."""
+"""Decoding with FFmpeg (PyAV) what libsndfile cannot: M4A, MP4, AAC, WebM and some MP3 and Ogg."""
 
 import io
 from collections.abc import Iterator
@@ -15,9 +15,11 @@ from app.audio.source import ACCEPTED_FORMATS, AudioInfo
 
 # Only these demuxers and decoders ever see an upload: FFmpeg also knows playlists and
 # network protocols, which could be made to read other files.
-_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac"
+_DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,mp3,ogg,flac"
 _CODECS = {"aac", "alac", "opus", "vorbis", "flac", "mp3", "mp3float"}
 _NAMES = {"mov": "mp4", "matroska": "webm"}
+# These say no duration; FFmpeg guesses one from the bit rate.
+_GUESSED_DURATION = ("aac", "mp3")
 # Encoders round up to their frames, of which the longest in use last 60 ms.
 _DURATION_TOLERANCE = 0.1
 
@@ -102,8 +104,8 @@ def _declared_seconds(
     container: av.container.InputContainer, stream: av.AudioStream
 ) -> float | None:
     """Duration of the sound track, where the file itself says one."""
-    if container.format.name == "aac":
-        return None  # raw AAC has none; FFmpeg guesses one from the bit rate
+    if container.format.name in _GUESSED_DURATION:
+        return None
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None and len(container.streams) == 1:

@@ -26,6 +26,10 @@ _FORMATS = {
 # SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING of sndfile.h.
 _NOT_OURS = (1, 4)
 _BLOCK_FRAMES = 1 << 16
+# What libsndfile says of a FLAC that was written to a pipe: its length is not known.
+_UNKNOWN_FRAMES = 0x7FFF_FFFF_FFFF_FFFF
+_OGG_CODEC = slice(28, 33)  # the first bytes after the header of the first page
+_LONGEST_MP3_FRAME = 1441  # bytes: layer III, 320 kbit/s at 32 kHz
 # Programs that write a WAV to a pipe cannot know its length; they leave 0 or a number near
 # 2^31 or 2^32 in its place.
 _PLACEHOLDER_SIZE = 0x7FFF_0000
@@ -61,7 +65,7 @@ class SoundFileSource:
         if decoded < self._file.frames:
             raise CorruptAudioError(
                 f"the {self.info.format} file is truncated: it declares "
-                f"{self._file.frames / self.info.sample_rate:.2f} s of sound and holds "
+                f"{self.info.seconds:.2f} s of sound and holds "
                 f"{decoded / self.info.sample_rate:.2f} s"
             )
 
@@ -74,10 +78,12 @@ def open_sndfile(data: bytes | bytearray) -> Iterator[SoundFileSource]:
         UnsupportedAudioError: libsndfile does not know the format, or it is not accepted.
         CorruptAudioError: the format is known but the file is damaged, or ends too early.
     """
+    if data[:4] == b"OggS":
+        _refuse_cut_ogg(data)
     try:
         file = soundfile.SoundFile(io.BytesIO(data))
     except soundfile.LibsndfileError as error:
-        if error.code in _NOT_OURS:
+        if error.code in _NOT_OURS or data[_OGG_CODEC] == b"\x7fFLAC":
             raise UnsupportedAudioError(error.error_string) from error
         raise CorruptAudioError(
             f"the file is damaged or truncated: {error.error_string}"
@@ -87,15 +93,40 @@ def open_sndfile(data: bytes | bytearray) -> Iterator[SoundFileSource]:
             raise UnsupportedAudioError(
                 f"{file.format_info} is not accepted; send {ACCEPTED_FORMATS}"
             )
+        if _is_read_badly(file, data):
+            raise UnsupportedAudioError(f"{file.format_info} is left to another decoder")
         if file.format in ("WAV", "WAVEX"):
             _refuse_cut_wav(data)
         elif file.format == "AIFF":
             _refuse_cut_aiff(data)
-        elif file.format == "OGG":
-            _refuse_cut_ogg(data)
         if file.frames == 0:
             raise EmptyAudioError("the file is in order but holds no sound (zero samples)")
         yield SoundFileSource(file)
+
+
+def _is_read_badly(file: soundfile.SoundFile, data: bytes | bytearray) -> bool:
+    """Whether libsndfile opens the file but would not read it to its end.
+
+    It guesses the length of an MP3 that has no Xing or Info frame, and stops there; and it
+    fails at the end of a FLAC of unknown length.
+    """
+    if file.format == "FLAC":
+        return bool(file.frames == _UNKNOWN_FRAMES)
+    if file.format == "MP3":
+        start = _id3_size(data)
+        first_frame = bytes(data[start : start + _LONGEST_MP3_FRAME])
+        return b"Xing" not in first_frame and b"Info" not in first_frame
+    return False
+
+
+def _id3_size(data: bytes | bytearray) -> int:
+    """Bytes of the ID3v2 tag in front (id3.org, ID3v2.4.0: four times seven bits, and a header)."""
+    if data[:3] != b"ID3" or len(data) < 10:
+        return 0
+    size = 0
+    for byte in data[6:10]:
+        size = size << 7 | byte & 0x7F
+    return size + 10
 
 
 def _refuse_cut_wav(data: bytes | bytearray) -> None:

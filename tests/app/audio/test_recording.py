@@ -44,6 +44,7 @@ LOSSLESS = {
     "wav extensible": (encode(STEREO, RATE, "WAVEX", "PCM_16"), "wav", 2**-15),
     "flac": (encode(STEREO, RATE, "FLAC", "PCM_16"), "flac", 2**-15),
     "aiff": (encode(STEREO, RATE, "AIFF", "PCM_16"), "aiff", 2**-15),
+    "flac in ogg": (encode_av(STEREO, RATE, "ogg", "flac"), "ogg", 2**-15),
     "alac": (encode_av(STEREO, RATE, "ipod", "alac"), "mp4", 2**-15),
 }
 LOSSY = {
@@ -124,6 +125,25 @@ def test_a_wav_from_a_pipe_with_no_length_is_read() -> None:
     size = data.index(b"data") + 4
     data[size : size + 4] = data[4:8] = b"\xff\xff\xff\xff"
     assert read(bytes(data)).seconds == 2.5
+
+
+def test_an_mp3_without_a_length_is_read_whole() -> None:
+    """libsndfile would guess its length, and stop there or call it truncated."""
+    silence_and_sound = np.concatenate([np.zeros_like(STEREO), STEREO])
+    data = encode_av(silence_and_sound, RATE, "mp3", "libmp3lame", {"write_xing": "0"})
+    recording = read(data)
+    assert (recording.info.format, recording.info.seconds) == ("mp3", None)
+    assert recording.seconds == pytest.approx(5, abs=0.06)
+    assert np.abs(recording.samples[-RATE * 2 :]).max() > 0.3
+
+
+def test_a_flac_from_a_pipe_with_no_length_is_read() -> None:
+    data = bytearray(encode(MONO, RATE, "FLAC", "PCM_16"))
+    data[21] &= 0xF0  # the 36 bits of the number of samples: RFC 9639, section 8.2
+    data[22:26] = bytes(4)
+    recording = read(bytes(data))
+    assert (recording.info.seconds, recording.seconds) == (None, 2.5)
+    np.testing.assert_allclose(recording.samples, MONO, atol=2**-15)
 
 
 def test_a_few_samples_are_enough() -> None:
