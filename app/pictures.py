@@ -3,7 +3,7 @@
 import io
 import threading
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,7 +16,6 @@ from app.audio.stft import power_spectrogram
 from app.audio.windows import WindowName
 
 ColourMap = Literal["magma", "inferno", "viridis", "cividis", "gray"]
-COLOUR_MAPS: tuple[ColourMap, ...] = get_args(ColourMap)
 
 _N_FFT = 2048
 _HOP_LENGTH = 512
