@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from app.audio.windows import WindowName
 from training.data import AugmentedClips, BalancedSampler, Draw
 from training.datasets import load_corpora
-from training.fit import DistillationLearner, Run, balanced_loader, fit, total_steps
+from training.fit import DistillationLearner, Run, Schedule, balanced_loader, fit
 from training.held_out import Folds, all_standard_folds
 from training.network import ResNetAudioClassifier
 from training.pretrained import Pretraining, save_pretrained, start_from
@@ -103,8 +103,9 @@ def pretrain(job: PretrainingJob, run: Run) -> Path:
     inputs = AugmentedClips(split.train, waveforms, parameters, job.recipe)
     dataset = DistillationSet(inputs, Yamnet(), run.seed)
     loader = balanced_loader(dataset, inputs.weights, job.recipe, run)
-    learner = DistillationLearner(network, job.recipe, total_steps(loader, job.recipe), run.seed)
-    fit(learner, loader, None, run)
+    # Whether it goes on or starts anew: the whole network is still to be learned.
+    schedule = Schedule(len(loader) * job.recipe.epochs, run.seed, pretrained=False)
+    fit(DistillationLearner(network, job.recipe, schedule), loader, None, run)
     path = run.folder / WEIGHTS
     save_pretrained(path, network, Pretraining(_DESCRIPTION, held_out))
     return path

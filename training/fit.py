@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning
 import numpy as np
@@ -28,41 +28,45 @@ from training.recipes import Recipe
 LAST = "last.ckpt"
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """What the learning rate and the random numbers of a run follow."""
+
+    steps: int
+    """optimiser steps of the whole run"""
+    seed: int
+    pretrained: bool
+    """whether the body starts from pretrained weights"""
+
+
 class Learner(lightning.LightningModule):
     """What both kinds of training share: the network, the optimiser and the schedule."""
 
-    def __init__(
-        self, network: ResNetAudioClassifier, recipe: Recipe, steps: int, seed: int
-    ) -> None:
+    def __init__(self, network: ResNetAudioClassifier, recipe: Recipe, schedule: Schedule) -> None:
         super().__init__()
         # What convolutions run fastest on, on CPU and GPU. torch's stubs lack the overload.
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
-        self._steps = steps
-        self._seed = seed
+        self._schedule = schedule
 
     def on_train_batch_start(self, _batch: object, _index: int) -> None:
         """Seed dropout by the step, so that a resumed run goes on as it would have."""
-        torch.manual_seed(self._seed + self.global_step)
+        torch.manual_seed(self._schedule.seed + self.global_step)
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]  # Lightning's union of dicts
         """AdamW (Loshchilov and Hutter, 2019) under OneCycleLR (Smith and Topin, 2018)."""
         recipe = self.recipe
-        weights = [p for p in self.network.parameters() if p.ndim > 1]
-        # Decaying biases and normalisation gains only shrinks what carries no redundancy.
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": weights, "weight_decay": recipe.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=recipe.max_learning_rate,
-            fused=True,
-        )
+        rate = recipe.max_learning_rate
+        body_rate = rate * (recipe.pretrained_rate if self._schedule.pretrained else 1.0)
+        groups = [
+            *_groups(self.network.head, rate, recipe.weight_decay),
+            *_groups(self.network.body, body_rate, recipe.weight_decay),
+        ]
+        optimizer = torch.optim.AdamW(groups, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
-            max_lr=recipe.max_learning_rate,
-            total_steps=self._steps,
+            max_lr=[group["lr"] for group in groups],
+            total_steps=self._schedule.steps,
             pct_start=0.2,
         )
         return {
@@ -75,9 +79,9 @@ class ClassifierLearner(Learner):
     """Cross entropy against soft labels."""
 
     def __init__(
-        self, network: ResNetAudioClassifier, recipe: Recipe, steps: int, seed: int, classes: int
+        self, network: ResNetAudioClassifier, recipe: Recipe, schedule: Schedule, classes: int
     ) -> None:
-        super().__init__(network, recipe, steps, seed)
+        super().__init__(network, recipe, schedule)
         self._loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self._recall = MulticlassRecall(classes, average="macro")
 
@@ -131,11 +135,6 @@ def balanced_loader(
     )
 
 
-def total_steps(loader: DataLoader[tuple[Tensor, Tensor]], recipe: Recipe) -> int:
-    """Optimiser steps of the whole run."""
-    return len(loader) * recipe.epochs
-
-
 def fit(
     learner: Learner,
     training: DataLoader[tuple[Tensor, Tensor]],
@@ -178,6 +177,19 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Ten
         return averaged * now + current * (1 - now)
 
     return average
+
+
+def _groups(module: nn.Module, rate: float, weight_decay: float) -> list[dict[str, Any]]:
+    """A module's parameters for AdamW: weights, and others without decay.
+
+    Decaying biases and normalisation gains only shrinks what carries no redundancy.
+    """
+    weights = [p for p in module.parameters() if p.ndim > 1]
+    others = [p for p in module.parameters() if p.ndim <= 1]
+    return [
+        {"params": weights, "lr": rate, "weight_decay": weight_decay},
+        {"params": others, "lr": rate, "weight_decay": 0.0},
+    ]
 
 
 def _precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:

@@ -13,7 +13,7 @@ from app.checkpoints import card
 from app.checkpoints.labels import LABELS, TaskName
 from training.data import AugmentedClips, FirstClips, TrainingSet
 from training.datasets import CORPORA, Clip, load_task
-from training.fit import ClassifierLearner, Run, balanced_loader, fit, total_steps
+from training.fit import ClassifierLearner, Run, Schedule, balanced_loader, fit
 from training.held_out import Folds, standard_folds
 from training.network import ResNetAudioClassifier
 from training.pretrained import start_from
@@ -67,9 +67,8 @@ def train(job: Job, run: Run) -> RunRecord:
     if job.pretrained is not None:
         test_groups = frozenset(clip.group for clip in split.test)
         pretraining = start_from(job.pretrained, network, test_groups)
-    learner = ClassifierLearner(
-        network, job.recipe, total_steps(training, job.recipe), run.seed, len(labels)
-    )
+    schedule = Schedule(len(training) * job.recipe.epochs, run.seed, pretraining is not None)
+    learner = ClassifierLearner(network, job.recipe, schedule, len(labels))
     fit(learner, training, held_out, run)
 
     record = RunRecord(

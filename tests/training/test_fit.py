@@ -12,10 +12,10 @@ from training.data import Draw
 from training.fit import (
     ClassifierLearner,
     Run,
+    Schedule,
     balanced_loader,
     fit,
     moving_average,
-    total_steps,
 )
 from training.network import ResNetAudioClassifier
 from training.recipes import Recipe
@@ -52,7 +52,7 @@ def run(folder: Path, kind: type[ClassifierLearner] = ClassifierLearner) -> dict
     loader = balanced_loader(Stripes(), np.full(16, 1 / 16), RECIPE, place)
     torch.manual_seed(5)
     network = ResNetAudioClassifier(2, dropout=RECIPE.dropout)
-    learner = kind(network, RECIPE, total_steps(loader, RECIPE), 5, 2)
+    learner = kind(network, RECIPE, Schedule(2 * len(loader), seed=5, pretrained=False), 2)
     fit(learner, loader, None, place)
     return {name: weight.clone() for name, weight in learner.network.state_dict().items()}
 
@@ -64,6 +64,20 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     resumed = run(tmp_path / "cut")
     for name, weight in whole.items():
         torch.testing.assert_close(resumed[name], weight, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("pretrained", "share"), [(False, 1.0), (True, RECIPE.pretrained_rate)])
+def test_a_pretrained_body_learns_slower_than_its_head(pretrained: bool, share: float) -> None:
+    learner = ClassifierLearner(ResNetAudioClassifier(2), RECIPE, Schedule(10, 0, pretrained), 2)
+    optimizer = learner.configure_optimizers()["optimizer"]
+    rates = {id(p): g["max_lr"] for g in optimizer.param_groups for p in g["params"]}
+    decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert len(rates) == len(list(learner.network.parameters()))
+    assert rates[id(learner.network.head[1].weight)] == RECIPE.max_learning_rate
+    stem = learner.network.body.conv1.weight
+    assert rates[id(stem)] == pytest.approx(share * RECIPE.max_learning_rate)
+    assert decays[id(stem)] == RECIPE.weight_decay
+    assert decays[id(learner.network.body.bn1.weight)] == 0
 
 
 def test_the_average_follows_fast_at_first_and_slowly_later() -> None:
