@@ -38,6 +38,11 @@ class OpenVinoEngine:
             core.read_model(model), "CPU", {"PERFORMANCE_HINT": "LATENCY"}
         )
         self._threads = threading.local()
+        # OpenVINO's binding sets itself up during the first inference of a process, and two
+        # threads that come to it at once wait for each other for ever.
+        shape = self._compiled.input(0).partial_shape
+        smallest = [dimension.get_min_length() or 1 for dimension in shape]
+        self.infer(np.zeros(smallest, np.float32))
 
     def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Engine.infer`."""

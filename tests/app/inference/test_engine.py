@@ -1,5 +1,7 @@
 """The OpenVINO engine on a small graph of known answers: mean and maximum of each input."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from tests.sounds import make
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> OpenVinoEngine:
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shape = ["batch", 1, FRONT_END.n_mels, FRONT_END.frames]
     axes = helper.make_tensor("axes", TensorProto.INT64, [3], [1, 2, 3])
     nodes = [
@@ -35,7 +37,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> OpenVinoEngine:
     )
     path = tmp_path_factory.mktemp("graph") / "model.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), path)
-    return OpenVinoEngine(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def engine(graph: Path) -> OpenVinoEngine:
+    return OpenVinoEngine(graph)
 
 
 def expected(batch: np.ndarray) -> np.ndarray:
@@ -59,6 +66,35 @@ def test_many_threads_get_their_own_answers(engine: OpenVinoEngine) -> None:
         answers = list(pool.map(engine.infer, batches))
     for batch, answer in zip(batches, answers, strict=True):
         np.testing.assert_allclose(answer, expected(batch), rtol=2e-3, atol=1e-2)
+
+
+FIRST_INFERENCES = """
+import sys, threading
+from pathlib import Path
+import numpy as np
+from app.inference.engine import OpenVinoEngine
+
+sys.setswitchinterval(1e-7)  # threads interrupt each other as often as can be
+engine = OpenVinoEngine(Path(sys.argv[1]))
+together = threading.Barrier(4)
+
+def infer():
+    together.wait()
+    engine.infer(np.zeros((1, 1, 64, 101), np.float32))
+
+threads = [threading.Thread(target=infer) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+@pytest.mark.parametrize("attempt", range(6))
+def test_the_first_inferences_of_a_process_may_come_at_once(graph: Path, attempt: int) -> None:
+    """They used to wait for each other for ever, now and then: see the engine's constructor."""
+    command = [sys.executable, "-c", FIRST_INFERENCES, str(graph)]
+    assert subprocess.run(command, timeout=20, check=True).returncode == 0
 
 
 def test_every_clip_of_a_recording_is_answered_in_order(engine: OpenVinoEngine) -> None:
