@@ -26,14 +26,16 @@ def random_crop(
     A shorter recording is filled as the front end fills it and turned by a random offset.
     """
     speed = 1.0 + speed_range * rng.uniform(-1, 1)
-    if speed != 1.0:
+    needed = length if speed == 1.0 else int(length * speed) + 2
+    if samples.size > needed:
+        start = int(rng.integers(samples.size - needed + 1))
+        samples = samples[start : start + needed]
+    if speed != 1.0 and samples.size > 1:
         positions = np.arange(0, samples.size - 1, speed)
-        if positions.size:
-            samples = np.interp(positions, np.arange(samples.size), samples).astype(np.float32)
-    if samples.size <= length:
+        samples = np.interp(positions, np.arange(samples.size), samples).astype(np.float32)
+    if samples.size < length:
         return np.roll(fill(samples, length, how), rng.integers(length))
-    start = int(rng.integers(samples.size - length + 1))
-    return samples[start : start + length]
+    return samples[:length]
 
 
 def mix(first: Array, second: Array, weight: float) -> Array:
