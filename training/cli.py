@@ -32,11 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit("earshot: training needs more packages: pip install 'earshot[training]'")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("training").setLevel(logging.INFO)
-    # Lightning logs through handlers of its own, tips and advertisements included.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # Heavy, torch and all: --help should not wait for it, nor fail without it.
     from training import commands  # noqa: PLC0415
 
+    # Lightning sets its own level when imported, tips and advertisements included.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     command = "earshot " + shlex.join(arguments)
     try:
         commands.COMMANDS[options.command](options, command)
