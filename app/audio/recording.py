@@ -83,7 +83,8 @@ def read_recording(data: bytes | bytearray, *, sample_rate: int, max_seconds: fl
         for block in source.blocks():
             frames += len(block)
             _refuse_longer(frames / info.sample_rate, max_seconds)
-            mono = block.mean(axis=1, dtype=np.float32)
+            with np.errstate(invalid="ignore"):  # infinities are refused on the next lines
+                mono = block.mean(axis=1, dtype=np.float32)
             low, high = float(mono.min()), float(mono.max())
             _refuse_absurd(low, high)
             lowest, highest = min(lowest, low), max(highest, high)

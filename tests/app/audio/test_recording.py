@@ -215,6 +215,20 @@ def test_a_playlist_reads_no_other_file(tmp_path) -> None:
             read(data.encode())
 
 
+@pytest.mark.parametrize("container", ["avi", "nut"])
+def test_other_demuxers_of_ffmpeg_never_see_an_upload(container: str) -> None:
+    """The codec would be accepted, the container is not on the list."""
+    data = encode_av(STEREO, RATE, container, "libmp3lame")
+    with pytest.raises(errors.UnsupportedAudioError, match="in a format that is accepted"):
+        read(data)
+
+
+def test_other_codecs_of_ffmpeg_never_see_an_upload() -> None:
+    data = encode_av(STEREO, RATE, "matroska", "ac3")
+    with pytest.raises(errors.UnsupportedAudioError, match="codec ac3 is not accepted"):
+        read(data)
+
+
 def test_a_film_without_sound_is_empty() -> None:
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as output:
