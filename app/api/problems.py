@@ -35,9 +35,7 @@ class ProblemError(Exception):
 
     def __init__(self, kind: str, title: str, status: HTTPStatus, detail: str) -> None:
         super().__init__(detail)
-        self.problem = Problem(
-            type=f"/problems/{kind}", title=title, status=status.value, detail=detail
-        )
+        self.problem = _problem_of(kind, title, status, detail)
 
 
 _AUDIO: dict[type[audio.AudioError], tuple[str, str, HTTPStatus]] = {
@@ -97,17 +95,17 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(audio.AudioError)
     async def _audio(_: Request, error: audio.AudioError) -> JSONResponse:
         kind, title, status = _AUDIO[type(error)]
-        return _answer(ProblemError(kind, title, status, str(error)).problem)
+        return _answer(_problem_of(kind, title, status, str(error)))
 
     @app.exception_handler(CheckpointError)
     async def _checkpoint(_: Request, error: CheckpointError) -> JSONResponse:
         return _answer(
-            ProblemError(
+            _problem_of(
                 "checkpoint-unavailable",
                 "The checkpoint is not loaded",
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 str(error),
-            ).problem
+            )
         )
 
     @app.exception_handler(RequestValidationError)
@@ -117,7 +115,7 @@ def install(app: FastAPI) -> None:
         status = HTTPStatus.NOT_FOUND if in_path else HTTPStatus.UNPROCESSABLE_ENTITY
         detail = "; ".join(_describe(item) for item in error.errors())
         title = "A parameter is missing or not accepted"
-        return _answer(ProblemError("invalid-parameter", title, status, detail).problem)
+        return _answer(_problem_of("invalid-parameter", title, status, detail))
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
@@ -131,12 +129,12 @@ def install(app: FastAPI) -> None:
     async def _gone(_: Request, __: ClientDisconnect) -> JSONResponse:
         # Nobody is left to read this; it only ends the request quietly.
         return _answer(
-            ProblemError(
+            _problem_of(
                 "incomplete-body",
                 "The request ended early",
                 HTTPStatus.BAD_REQUEST,
                 "the connection closed before the whole body was sent",
-            ).problem
+            )
         )
 
     @app.exception_handler(Exception)
@@ -149,6 +147,10 @@ def install(app: FastAPI) -> None:
             detail="the server failed to answer; the error is in its log",
         )
         return _answer(problem)
+
+
+def _problem_of(kind: str, title: str, status: HTTPStatus, detail: str) -> Problem:
+    return Problem(type=f"/problems/{kind}", title=title, status=status.value, detail=detail)
 
 
 def _answer(problem: Problem, headers: Any = None) -> JSONResponse:
