@@ -1,17 +1,18 @@
 """Splits that never share a speaker, a fold or a Freesound id."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from training.datasets.clip import Clip
+from training.datasets.clip import Clip, CorpusError
 
 _HELD_OUT_SHARE = 0.2
 
 
 class SplitError(ValueError):
-    """The split that was asked for is empty on one side."""
+    """The clips cannot be split as asked, or not so that something is learned and measured."""
 
 
 @dataclass(frozen=True)
@@ -65,3 +66,48 @@ def draw_folds(clips: Sequence[Clip], seed: int) -> dict[str, tuple[str, ...]]:
     for corpus, fold in sorted(folds[i] for i in drawn):
         held[corpus] = (*held.get(corpus, ()), fold)
     return held
+
+
+def require_labels(clips: Sequence[Clip], labels: Collection[str]) -> None:
+    """Raise CorpusError, naming the file, for a clip whose label is none of `labels`."""
+    for clip in clips:
+        if clip.label not in labels:
+            raise CorpusError(
+                f"{clip.path} ({clip.corpus}): label {clip.label!r} is not one of "
+                f"{', '.join(labels)}"
+            )
+
+
+def require_groups(clips: Sequence[Clip]) -> None:
+    """Check, before a long run, that each label can be learned and measured on other groups.
+
+    Raises SplitError when all clips of a label, over all corpora, are of one group.
+    """
+    groups: dict[str, set[str]] = defaultdict(set)
+    for clip in clips:
+        groups[clip.label].add(clip.group)
+    single = {clip.label: clip for clip in clips if len(groups[clip.label]) == 1}
+    if single:
+        named = "; ".join(
+            f"{label}: {clip.group} of {clip.corpus} (such as {clip.path})"
+            for label, clip in sorted(single.items())
+        )
+        raise SplitError(
+            f"labels with clips of one group only can be learned or measured, not both: {named}. "
+            "Add recordings of another speaker or source, or leave the label out"
+        )
+
+
+def require_learnable(split: Split) -> None:
+    """Raise SplitError when a label is on the held-out side and not on the training side."""
+    learned = {clip.label for clip in split.train}
+    unknown = {clip.label: clip for clip in split.test if clip.label not in learned}
+    if unknown:
+        named = "; ".join(
+            f"{label}: fold {clip.fold} of {clip.corpus} (such as {clip.path})"
+            for label, clip in sorted(unknown.items())
+        )
+        raise SplitError(
+            f"labels that are held out with nothing left to learn them from: {named}. "
+            "Hold out other folds or speakers"
+        )

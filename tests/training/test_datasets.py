@@ -80,6 +80,22 @@ def urdu(root: Path) -> None:
     touch(root, "Angry/SM1_F10_A010.wav", "Sad/SF2_F1_S01.wav")
 
 
+def cremad(root: Path) -> None:
+    touch(root, "AudioWAV/1001_DFA_ANG_XX.wav", "AudioWAV/1001_IEO_NEU_LO.wav")
+    touch(root, "AudioWAV/1040_ITH_SAD_X.wav", "AudioMP3/1001_DFA_ANG_XX.mp3")
+
+
+def savee(root: Path) -> None:
+    touch(root, "AudioData/DC/a01.wav", "AudioData/DC/sa15.wav", "AudioData/KL/su02.wav")
+    touch(root, "AudioData/Info.txt")
+
+
+def gtzan(root: Path) -> None:
+    touch(root, "genres_original/blues/blues.00000.wav", "genres_original/jazz/jazz.00054.wav")
+    touch(root, "genres_original/hiphop/hiphop.00099.wav")
+    touch(root, "genres_original/jazz/._jazz.00000.wav", "images_original/jazz/jazz00000.png")
+
+
 # corpus -> (how to make one, the clips as (file, label, group, fold))
 LAYOUTS: dict[str, tuple[Callable[[Path], None], list[tuple[str, str, str, str]]]] = {
     "urbansound8k": (
@@ -121,6 +137,30 @@ LAYOUTS: dict[str, tuple[Callable[[Path], None], list[tuple[str, str, str, str]]
             ("SF2_F1_S01.wav", "sad", "urdu:SF2", "SF2"),
         ],
     ),
+    "cremad": (
+        cremad,
+        [
+            ("1001_DFA_ANG_XX.wav", "angry", "cremad:1001", "1001"),
+            ("1001_IEO_NEU_LO.wav", "neutral", "cremad:1001", "1001"),
+            ("1040_ITH_SAD_X.wav", "sad", "cremad:1040", "1040"),
+        ],
+    ),
+    "savee": (
+        savee,
+        [
+            ("a01.wav", "angry", "savee:DC", "DC"),
+            ("sa15.wav", "sad", "savee:DC", "DC"),
+            ("su02.wav", "surprised", "savee:KL", "KL"),
+        ],
+    ),
+    "gtzan": (
+        gtzan,
+        [
+            ("blues.00000.wav", "blues", "gtzan:blues.00000", "0"),
+            ("hiphop.00099.wav", "hiphop", "gtzan:hiphop.00099", "9"),
+            ("jazz.00054.wav", "jazz", "gtzan:jazz.00054", "5"),
+        ],
+    ),
 }
 
 
@@ -145,6 +185,32 @@ def test_every_corpus_of_a_task_has_only_the_tasks_labels(tmp_path: Path) -> Non
         clips = load_task(tmp_path, task)
         assert {clip.corpus for clip in clips} == set(corpora)
         assert {clip.label for clip in clips} <= set(LABELS[task])
+
+
+def test_every_corpus_but_those_for_pretraining_serves_a_task() -> None:
+    assert CORPORA.keys() - set().union(*TASK_CORPORA.values()) == {"esc50", "gtzan"}
+
+
+def test_all_codes_of_the_emotion_corpora(tmp_path: Path) -> None:
+    codes = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
+    touch(tmp_path / "CREMA-D", *(f"AudioWAV/1091_TIE_{code}_HI.wav" for code in codes))
+    expected = ["angry", "disgust", "fearful", "happy", "neutral", "sad"]
+    assert [clip.label for clip in load_corpora(tmp_path, ["cremad"])] == expected
+    letters = ("a", "d", "f", "h", "n", "sa", "su")
+    touch(tmp_path / "SAVEE", *(f"AudioData/JK/{letter}07.wav" for letter in letters))
+    assert [c.label for c in load_corpora(tmp_path, ["savee"])] == [*expected, "surprised"]
+
+
+def test_savee_in_one_folder(tmp_path: Path) -> None:
+    touch(tmp_path / "SAVEE", "ALL/JE_h01.wav", "ALL/JK_su03.wav", "ALL/._JK_su03.wav")
+    clips = load_corpora(tmp_path, ["savee"])
+    assert [(clip.label, clip.fold) for clip in clips] == [("happy", "JE"), ("surprised", "JK")]
+
+
+def test_the_first_release_of_gtzan(tmp_path: Path) -> None:
+    touch(tmp_path / "GTZAN", "genres/rock/rock.00010.au", "genres/input.mf")
+    [clip] = load_corpora(tmp_path, ["gtzan"])
+    assert (clip.label, clip.group, clip.fold) == ("rock", "gtzan:rock.00010", "1")
 
 
 def test_corpora_that_are_missing_are_left_out(tmp_path: Path) -> None:
@@ -202,6 +268,10 @@ def bad_emotion(root: Path) -> None:
     table.write_text(table.read_text().replace("\tsurprised\t", "\tbored\t"))
 
 
+def named(name: str) -> Callable[[Path], None]:
+    return lambda root: touch(root, name)
+
+
 def no_recordings(root: Path) -> None:
     (root / "Angry").mkdir(parents=True)
 
@@ -219,6 +289,19 @@ def no_recordings(root: Path) -> None:
         ("tess", bad_folder, r"OAF_bored: no known emotion; known: neutral"),
         ("nemo", bad_emotion, r"data\.tsv, line 2: unknown emotion 'bored'; known: anger"),
         ("urdu", no_recordings, r"URDU: no recordings found"),
+        ("cremad", named("AudioWAV/1001_DFA_FUN_XX.wav"), r"1001_DFA_FUN_XX\.wav: .* ANG, DIS"),
+        ("cremad", named("AudioWAV/1001_DFA_ANG.wav"), r"expected a name like 1001_DFA_ANG_XX"),
+        ("cremad", named("AudioWAV/me_DFA_ANG_XX.wav"), r"me_DFA_ANG_XX\.wav: expected a name"),
+        ("cremad", named("1001_DFA_ANG_XX.wav"), r"CREMA-D: no recordings found .*AudioWAV/\*"),
+        ("savee", named("AudioData/DC/b01.wav"), r"DC/b01\.wav: expected .*emotion a, d, f"),
+        ("savee", named("AudioData/XX/a01.wav"), r"XX/a01\.wav: expected .*speaker DC, JE, JK"),
+        ("savee", named("AudioData/DC/saa01.wav"), r"saa01\.wav: expected a name like DC/a01"),
+        ("savee", named("ALL/MDC_a01.wav"), r"MDC_a01\.wav: expected a name like"),
+        ("savee", named("AudioData/Info.txt"), r"SAVEE: no recordings found"),
+        ("gtzan", named("genres/jazz/rock.00001.wav"), r"rock\.00001\.wav: expected a name like"),
+        ("gtzan", named("genres/polka/polka.00001.wav"), r"polka\.00001\.wav: .*genre blues, cl"),
+        ("gtzan", named("genres_original/jazz/jazz.00100.wav"), r"jazz\.00100\.wav: expected"),
+        ("gtzan", named("blues/blues.00000.wav"), r"GTZAN: no recordings found .*genres\*"),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_row(

@@ -5,10 +5,22 @@ from pathlib import Path
 from types import ModuleType
 
 from app.checkpoints.labels import TaskName
-from training.datasets import emodb, esc50, nemo, ravdess, tess, urbansound8k, urdu
+from training.datasets import (
+    cremad,
+    emodb,
+    esc50,
+    folders,
+    gtzan,
+    nemo,
+    ravdess,
+    savee,
+    tess,
+    urbansound8k,
+    urdu,
+)
 from training.datasets.clip import Clip, CorpusError
 
-__all__ = ["CORPORA", "TASK_CORPORA", "Clip", "CorpusError", "load_corpora", "load_task"]
+__all__ = ["CORPORA", "TASK_CORPORA", "Clip", "CorpusError", "licence", "load_corpora", "load_task"]
 
 CORPORA: dict[str, ModuleType] = {
     "urbansound8k": urbansound8k,
@@ -18,11 +30,14 @@ CORPORA: dict[str, ModuleType] = {
     "tess": tess,
     "nemo": nemo,
     "urdu": urdu,
+    "cremad": cremad,
+    "savee": savee,
+    "gtzan": gtzan,
 }
 
 TASK_CORPORA: dict[TaskName, tuple[str, ...]] = {
     "urban-sound": ("urbansound8k",),
-    "emotion": ("ravdess", "emodb", "tess", "nemo", "urdu"),
+    "emotion": ("ravdess", "emodb", "tess", "nemo", "urdu", "cremad", "savee"),
 }
 
 
@@ -48,3 +63,11 @@ def load_corpora(data: Path, names: Iterable[str]) -> list[Clip]:
 def load_task(data: Path, task: TaskName) -> list[Clip]:
     """Read all corpora of `task` that are below `data`."""
     return load_corpora(data, TASK_CORPORA[task])
+
+
+def licence(corpus: str) -> str:
+    """What the recordings of a corpus may be used for, as their publisher says."""
+    if corpus == folders.CORPUS:
+        return folders.LICENCE
+    text: str = CORPORA[corpus].LICENCE
+    return text
