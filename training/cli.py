@@ -19,7 +19,7 @@ RAVDESS, EmoDB, TESS, nEMO, URDU. Those that are missing are left out.
 A first checkpoint, from recordings to a running service:
   earshot pretrain --data DIR
   earshot train --task urban-sound --window hann --data DIR \\
-      --pretrained runs/pretrain-hann/pretrained.safetensors
+      --pretrained runs/pretrain/pretrained.safetensors
   EARSHOT_MODELS_DIR=runs/store make serve
 """
 
@@ -64,18 +64,21 @@ def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "pretrain",
         help="teach a network to hear, from all corpora, without labels",
         description="Train a ResNet50 to predict the embedding of YAMNet, a large tagger of "
-        "sounds, on every corpus below DIR. What the tasks hold out is left out here too.",
+        "sounds, on every corpus below DIR; or, with --task, the labels of a task. Each crop is "
+        "seen through a window drawn at random, so that all windows start equal. What the tasks "
+        "hold out is left out here too.",
     )
-    _add_window(parser)
+    parser.add_argument(
+        "--task", choices=TASKS, help="learn the labels of this task (default: YAMNet's embedding)"
+    )
     _add_data(parser)
-    _add_run(parser, "runs/pretrain-WINDOW")
+    _add_run(parser, "runs/pretrain or runs/pretrain-TASK")
     parser.add_argument(
         "--corpora",
         nargs="+",
         choices=tuple(CORPORA),
-        default=tuple(CORPORA),
         metavar="CORPUS",
-        help=f"which to learn from (default: all of {', '.join(CORPORA)})",
+        help=f"which to learn from (default: all of {', '.join(CORPORA)}; of the task, with one)",
     )
 
 
@@ -88,7 +91,7 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.add_argument("--task", choices=TASKS, required=True, help="what to listen for")
     _add_window(parser)
-    _add_data(parser)
+    _add_source(parser)
     _add_store(parser)
     _add_run(parser, "runs/TASK-WINDOW")
 
@@ -101,7 +104,7 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "no metrics until earshot evaluate has run.",
     )
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="a finished run")
-    _add_data(parser)
+    _add_source(parser)
     _add_store(parser)
 
 
@@ -114,8 +117,24 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     parser.add_argument("--task", choices=TASKS, required=True)
     _add_window(parser)
-    _add_data(parser)
+    _add_source(parser)
     _add_store(parser)
+    parser.add_argument(
+        "--sibling",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="STORE",
+        help="a store with the same task and window, trained by the same recipe with other "
+        "recordings held out; its figures join the card; may be repeated",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where to write metrics.json, answers.csv and confusion.png "
+        "(default: runs/report-TASK-WINDOW)",
+    )
     parser.add_argument(
         "--fp32",
         type=Path,
@@ -130,8 +149,25 @@ def _add_window(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, metavar="DIR", help="the corpora")
+    source.add_argument(
+        "--folders",
+        type=Path,
+        metavar="DIR",
+        help="your own recordings and labels instead: DIR/LABEL/FILE, or DIR/LABEL/SPEAKER/FILE "
+        "where recordings of one speaker or session must stay together",
+    )
+    _add_cache(parser)
+
+
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the corpora")
+    _add_cache(parser)
+
+
+def _add_cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache",
         type=Path,

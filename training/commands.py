@@ -2,8 +2,9 @@
 
 import argparse
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from rich.console import Console
@@ -12,13 +13,15 @@ from rich.table import Table
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.errors import CheckpointError
-from training.datasets import CorpusError
-from training.distill import PretrainingJob, pretrain
-from training.evaluate import evaluate
+from training.datasets import CORPORA, TASK_CORPORA, CorpusError
+from training.evaluate import Evaluation, evaluate
 from training.export import export
 from training.fit import Run, default_workers
 from training.held_out import Folds
-from training.recipes import PRETRAINING, RECIPES, Recipe
+from training.material import Source
+from training.pretrain import PretrainingJob, pretrain
+from training.recipes import LABEL_PRETRAINING, RECIPES, TEACHING, Recipe
+from training.report import write_report
 from training.runs import FP32_MODEL, RunError
 from training.splits import SplitError
 from training.train import Job, train
@@ -29,13 +32,15 @@ USER_ERRORS = (CorpusError, SplitError, RunError, CheckpointError, OSError)
 
 
 def _pretrain(options: argparse.Namespace, _: str) -> None:
-    folder = options.out or Path("runs") / f"pretrain-{options.window}"
+    task = options.task
+    folder = options.out or Path("runs") / ("pretrain" if task is None else f"pretrain-{task}")
+    of_task = tuple(CORPORA) if task is None else TASK_CORPORA[task]
     job = PretrainingJob(
-        corpora=tuple(options.corpora),
-        window=options.window,
+        corpora=tuple(name for name in of_task if name in (options.corpora or of_task)),
+        task=task,
         data=options.data,
         cache=options.cache,
-        recipe=_adjusted(PRETRAINING, options),
+        recipe=_adjusted(TEACHING if task is None else LABEL_PRETRAINING, options),
         held_out=_held_out(options),
         pretrained=options.pretrained,
     )
@@ -47,25 +52,35 @@ def _train(options: argparse.Namespace, command: str) -> None:
     job = Job(
         task=options.task,
         window=options.window,
-        data=options.data,
+        source=_source(options),
         cache=options.cache,
         recipe=_adjusted(RECIPES[options.task], options),
         held_out=_held_out(options),
         pretrained=options.pretrained,
     )
     train(job, _run(folder, options))
-    checkpoint = export(folder, options.data, options.cache, options.store)
-    _show(evaluate(checkpoint, options.data, options.cache, command, folder / FP32_MODEL))
+    checkpoint = export(folder, job.source, options.cache, options.store)
+    evaluation = Evaluation(job.source, options.cache, command)
+    checkpoint, [measurement] = evaluate(checkpoint, evaluation, folder / FP32_MODEL, [])
+    write_report(measurement, folder / "report")
+    _show(checkpoint)
 
 
 def _export(options: argparse.Namespace, _: str) -> None:
-    checkpoint = export(options.run, options.data, options.cache, options.store)
+    checkpoint = export(options.run, _source(options), options.cache, options.store)
     log.info("wrote %s; earshot evaluate fills in its metrics", checkpoint.folder)
 
 
 def _evaluate(options: argparse.Namespace, command: str) -> None:
     checkpoint = store.load(options.store, options.task, options.window)
-    _show(evaluate(checkpoint, options.data, options.cache, command, options.fp32))
+    siblings = [store.load(root, options.task, options.window) for root in options.sibling]
+    evaluation = Evaluation(_source(options), options.cache, command)
+    checkpoint, measurements = evaluate(checkpoint, evaluation, options.fp32, siblings)
+    folder = options.out or Path("runs") / f"report-{options.task}-{options.window}"
+    for measurement, place in zip(measurements, _places(folder), strict=False):
+        write_report(measurement, place)
+    _show(checkpoint)
+    log.info("wrote %s", folder)
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
@@ -74,6 +89,19 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
     "export": _export,
     "evaluate": _evaluate,
 }
+
+
+def _source(options: argparse.Namespace) -> Source:
+    if options.folders is not None:
+        return Source(options.folders, folder_per_class=True)
+    return Source(options.data)
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """The report of a checkpoint, then those of its siblings."""
+    yield folder
+    for number in count(1):
+        yield folder / f"sibling-{number}"
 
 
 def _held_out(options: argparse.Namespace) -> Folds | None:
@@ -100,8 +128,10 @@ def _show(checkpoint: store.Checkpoint) -> None:
     table = Table(title=f"{card.task}, {card.front_end.window}: {checkpoint.folder}")
     for heading in ("held-out clips of", "clips", "groups", "accuracy", "UAR", "macro F1"):
         table.add_column(heading)
-    rows = {"all corpora": card.metrics.overall, **card.metrics.by_corpus}
-    for name, scores in rows.items():
+    rows = [("all corpora", card.metrics.overall), *card.metrics.by_corpus.items()]
+    for sibling in card.sibling_metrics:
+        rows += [(f"{name} (sibling)", scores) for name, scores in sibling.by_corpus.items()]
+    for name, scores in rows:
         figures = (scores.accuracy, scores.uar, scores.macro_f1)
         table.add_row(
             name, str(scores.clips), str(scores.groups), *(f"{figure:.1%}" for figure in figures)

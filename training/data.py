@@ -1,7 +1,10 @@
 """Clips to batches: balanced sampling, augmentation and the service's own front end."""
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 import torch
@@ -39,7 +42,8 @@ class BalancedSampler(Sampler[Draw]):
     """Draws as many clips as there are, with replacement, and a seed for each.
 
     What epoch `n` draws depends on the seed and `n` alone: a run that was interrupted
-    goes on exactly as it would have, whatever the number of workers.
+    goes on exactly as it would have, whatever the number of workers. Where several devices
+    train together, each takes every n-th of the same draws.
     """
 
     def __init__(self, weights: NDArray[np.float64], seed: int) -> None:
@@ -52,33 +56,45 @@ class BalancedSampler(Sampler[Draw]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self._weights)
+        return len(self._weights) // _devices()
 
     def __iter__(self) -> Iterator[Draw]:
         rng = np.random.default_rng((self._seed, self._epoch))
-        indices = rng.choice(len(self), size=len(self), p=self._weights)
-        seeds = rng.integers(2**63, size=len(self))
-        return iter(zip(indices.tolist(), seeds.tolist(), strict=True))
+        size = len(self._weights)
+        indices = rng.choice(size, size=size, p=self._weights)
+        seeds = rng.integers(2**63, size=size)
+        first = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+        draws = zip(indices.tolist(), seeds.tolist(), strict=True)
+        return islice(draws, first, len(self) * _devices(), _devices())
+
+
+def _devices() -> int:
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
 class AugmentedClips:
     """The input side of training: random crops of clips as augmented spectrograms."""
 
     def __init__(
-        self, clips: Sequence[Clip], waveforms: Waveforms, front_end: FrontEnd, recipe: Recipe
+        self,
+        clips: Sequence[Clip],
+        waveforms: Waveforms,
+        front_ends: Sequence[FrontEnd],
+        recipe: Recipe,
     ) -> None:
+        """One of `front_ends` is drawn for each crop: they may differ in their window."""
         self.clips = clips
         self.weights = balanced_weights(clips)
         self._cumulative = np.cumsum(self.weights)
         self._waveforms = waveforms
-        self._front_end = front_end
+        self._front_ends = front_ends
         self._recipe = recipe
 
     def _crop(self, index: int, rng: Generator) -> NDArray[np.float32]:
         return augment.random_crop(
             self._waveforms[self.clips[index]],
-            self._front_end.clip_samples,
-            self._front_end.short_clip,
+            round(self._recipe.crop_seconds * self._front_ends[0].sample_rate),
+            self._front_ends[0].short_clip,
             self._recipe.speed_range,
             rng,
         )
@@ -102,7 +118,8 @@ class AugmentedClips:
 
     def spectrogram(self, samples: NDArray[np.float32], rng: Generator) -> Tensor:
         """The augmented network input `[1, mels, frames]` for a crop."""
-        recipe, front_end = self._recipe, self._front_end
+        recipe = self._recipe
+        front_end = self._front_ends[int(rng.integers(len(self._front_ends)))]
         if rng.random() < recipe.noise_probability:
             samples = augment.add_noise(samples, rng.uniform(*recipe.noise_snr_db), rng)
         power = augment.tilt(mel_power(samples, front_end), recipe.tilt_db, rng)
@@ -110,8 +127,25 @@ class AugmentedClips:
         return torch.from_numpy(augment.mask(normalise(db), recipe, rng))[None]
 
 
-class TrainingSet(Dataset[tuple[Tensor, Tensor]]):
-    """Spectrograms `[1, mels, frames]` with soft labels `[classes]`; index it with a `Draw`."""
+class DrawnExamples(Dataset[tuple[Tensor, Tensor]], ABC):
+    """Spectrograms `[1, mels, frames]` with targets; index it with a `Draw`.
+
+    A batch is made on as many threads as torch computes on: NumPy's transforms release the
+    interpreter's lock, and the network waits meanwhile.
+    """
+
+    @abstractmethod
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
+        """One example."""
+
+    def __getitems__(self, draws: Sequence[Draw]) -> list[tuple[Tensor, Tensor]]:
+        """One batch of examples."""
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            return list(pool.map(self.__getitem__, draws))
+
+
+class TrainingSet(DrawnExamples):
+    """Spectrograms with soft labels `[classes]`."""
 
     def __init__(self, inputs: AugmentedClips, labels: Sequence[str]) -> None:
         self._inputs = inputs

@@ -1,37 +1,22 @@
-"""Pretraining: a ResNet50 learns to predict what a large tagger hears."""
+"""Examples for pretraining on what a large tagger hears."""
 
-from dataclasses import asdict, dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from app.audio.windows import WindowName
-from training.data import AugmentedClips, BalancedSampler, Draw
-from training.datasets import load_corpora
-from training.fit import DistillationLearner, Run, Schedule, balanced_loader, fit
-from training.held_out import Folds, all_standard_folds
-from training.network import ResNetAudioClassifier
-from training.pretrained import Pretraining, save_pretrained, start_from
-from training.recipes import Recipe, front_end
-from training.runs import claim
-from training.splits import hold_out
-from training.teacher import EMBEDDING_SIZE, Yamnet
-from training.waveforms import decode_all, readable
+from training.data import AugmentedClips, BalancedSampler, Draw, DrawnExamples
+from training.teacher import Yamnet
 
-WEIGHTS = "pretrained.safetensors"
-_DESCRIPTION = "regression of YAMNet's embedding, without labels"
 _STANDARDISING_DRAWS = 512
 _SMALLEST_DEVIATION = 1e-2
 
 
-class DistillationSet(Dataset[tuple[Tensor, Tensor]]):
-    """Spectrograms `[1, mels, frames]` with the teacher's embedding `[1024]` of the same sound.
+class DistillationSet(DrawnExamples):
+    """Spectrograms with the teacher's embedding `[1024]` of the same sound.
 
     The teacher hears each crop and each mixture itself ("a patient teacher", Beyer et al.,
     CVPR 2022), so that a few thousand clips make as many different sounds as there are steps.
@@ -60,52 +45,3 @@ class DistillationSet(Dataset[tuple[Tensor, Tensor]]):
         index, seed = draw
         rng = np.random.default_rng(seed)
         return self._inputs.mixed_crop(index, rng)[0], rng
-
-
-@dataclass(frozen=True)
-class PretrainingJob:
-    """What to pretrain."""
-
-    corpora: tuple[str, ...]
-    """names of `training.datasets.CORPORA`; those without a folder in `data` are left out"""
-    window: WindowName
-    data: Path
-    cache: Path
-    """decoded recordings are kept here between runs"""
-    recipe: Recipe
-    held_out: Folds | None
-    """folds to leave out, with all clips that share a group with them, so that a network that
-    starts from the result has never heard what it will be tested on; None: what tasks hold out"""
-    pretrained: Path | None
-    """weights to start from"""
-
-
-def pretrain(job: PretrainingJob, run: Run) -> Path:
-    """Regress YAMNet's embedding on all clips; labels are not used.
-
-    Returns:
-        the file of weights, for `earshot train --pretrained`.
-
-    Raises:
-        CorpusError, SplitError, RunError: see their modules.
-    """
-    parameters = front_end(job.recipe, job.window)
-    clips = load_corpora(job.data, job.corpora)
-    folds = job.held_out or all_standard_folds(clips, run.seed)
-    claim(run.folder, {**asdict(job), "held_out": folds, "seed": run.seed})
-    waveforms = decode_all(clips, sample_rate=parameters.sample_rate, cache=job.cache)
-    split = hold_out(readable(clips, waveforms), folds)
-    held_out = frozenset(clip.group for clip in split.test)
-    torch.manual_seed(run.seed)
-    network = ResNetAudioClassifier(EMBEDDING_SIZE, dropout=job.recipe.dropout)
-    if job.pretrained is not None:
-        start_from(job.pretrained, network, held_out)
-    inputs = AugmentedClips(split.train, waveforms, parameters, job.recipe)
-    dataset = DistillationSet(inputs, Yamnet(), run.seed)
-    loader = balanced_loader(dataset, inputs.weights, job.recipe, run)
-    # Whether it goes on or starts anew: the whole network is still to be learned.
-    schedule = Schedule(len(loader) * job.recipe.epochs, run.seed, pretrained=False)
-    fit(DistillationLearner(network, job.recipe, schedule), loader, None, run)
-    path = run.folder / WEIGHTS
-    save_pretrained(path, network, Pretraining(_DESCRIPTION, held_out))
-    return path

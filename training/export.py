@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,11 +17,9 @@ from app.audio.clips import fill
 from app.audio.frontend import FrontEnd, log_mel
 from app.checkpoints import store
 from app.checkpoints.card import Card
-from training.datasets import Clip, load_task
+from training.material import Material, Source, prepare
 from training.network import ResNetAudioClassifier
 from training.runs import FP32_MODEL, load_run
-from training.splits import hold_out
-from training.waveforms import Waveforms, decode_all, readable
 
 INPUT, OUTPUT = "spectrogram", "logits"
 
@@ -29,7 +27,7 @@ _CALIBRATION_CLIPS = 512
 _CALIBRATION_BATCH = 16
 
 
-def export(run: Path, data: Path, cache: Path, root: Path) -> store.Checkpoint:
+def export(run: Path, source: Source, cache: Path, root: Path) -> store.Checkpoint:
     """Quantise a finished run's network on training clips and write it into the store `root`.
 
     The card's metrics stay empty until `earshot evaluate` has run. The fp32 graph stays in
@@ -41,10 +39,11 @@ def export(run: Path, data: Path, cache: Path, root: Path) -> store.Checkpoint:
     record, network = load_run(run)
     fp32 = run / FP32_MODEL
     write_onnx(network, record.front_end, fp32)
-    clips = load_task(data, record.task)
-    waveforms = decode_all(clips, sample_rate=record.front_end.sample_rate, cache=cache)
-    training = hold_out(readable(clips, waveforms), record.training.held_out).train
-    spectrograms = _calibration(training, waveforms, record.front_end, record.training.seed)
+    clips, _ = source.load(record.task)
+    material = prepare(
+        clips, record.training.held_out, sample_rate=record.front_end.sample_rate, cache=cache
+    )
+    spectrograms = _calibration(material, record.front_end, record.training.seed)
     with tempfile.TemporaryDirectory() as folder:
         int8 = Path(folder) / store.MODEL
         quantise(fp32, int8, spectrograms)
@@ -118,14 +117,10 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its package has 
         return None if batch is None else {INPUT: batch}
 
 
-def _calibration(
-    clips: Sequence[Clip], waveforms: Waveforms, front_end: FrontEnd, seed: int
-) -> NDArray[np.float32]:
+def _calibration(material: Material, front_end: FrontEnd, seed: int) -> NDArray[np.float32]:
+    """Spectrograms `[clips, 1, mels, frames]` of training clips drawn at random."""
+    clips = material.train
     chosen = np.random.default_rng(seed).permutation(len(clips))[:_CALIBRATION_CLIPS]
     length = front_end.clip_samples
-    return np.stack(
-        [
-            log_mel(fill(waveforms[clips[i]], length, front_end.short_clip)[:length], front_end)
-            for i in chosen
-        ]
-    )[:, None]
+    samples = (fill(material.waveforms[clips[i]], length, front_end.short_clip) for i in chosen)
+    return np.stack([log_mel(clip[:length], front_end) for clip in samples])[:, None]

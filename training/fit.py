@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
     WeightAveraging,
 )
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -32,8 +32,6 @@ LAST = "last.ckpt"
 class Schedule:
     """What the learning rate and the random numbers of a run follow."""
 
-    steps: int
-    """optimiser steps of the whole run"""
     seed: int
     pretrained: bool
     """whether the body starts from pretrained weights"""
@@ -51,7 +49,7 @@ class Learner(lightning.LightningModule):
 
     def on_train_batch_start(self, _batch: object, _index: int) -> None:
         """Seed dropout by the step, so that a resumed run goes on as it would have."""
-        torch.manual_seed(self._schedule.seed + self.global_step)
+        torch.manual_seed((self._schedule.seed + self.global_step) * 1_009 + self.global_rank)
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]  # Lightning's union of dicts
         """AdamW (Loshchilov and Hutter, 2019) under OneCycleLR (Smith and Topin, 2018)."""
@@ -66,7 +64,7 @@ class Learner(lightning.LightningModule):
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in groups],
-            total_steps=self._schedule.steps,
+            total_steps=int(self.trainer.estimated_stepping_batches),
             pct_start=0.2,
         )
         return {
@@ -150,7 +148,8 @@ def fit(
         default_root_dir=run.folder,
         max_epochs=learner.recipe.epochs,
         precision=_precision(),
-        logger=CSVLogger(run.folder, name="log"),  # resumed runs begin a new version
+        # Both begin a new version when a run is resumed.
+        logger=[TensorBoardLogger(run.folder, "tensorboard"), CSVLogger(run.folder, "log")],
         callbacks=[
             WeightAveraging(use_buffers=True, avg_fn=moving_average(learner.recipe.ema_decay)),
             ModelCheckpoint(
@@ -161,6 +160,7 @@ def fit(
         ],
         log_every_n_steps=10,
         enable_model_summary=False,
+        use_distributed_sampler=False,  # ours takes each device's share itself
     )
     trainer.fit(learner, training, held_out, ckpt_path=last if last.exists() else None)
 

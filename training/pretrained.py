@@ -16,8 +16,8 @@ class Pretraining:
     """Where pretrained weights come from."""
 
     description: str
-    held_out: frozenset[str]
-    """groups (`Clip.group`) that were left out"""
+    heard: frozenset[str]
+    """groups (`Clip.group`) that they were trained on"""
 
 
 def save_pretrained(path: Path, network: ResNetAudioClassifier, pretraining: Pretraining) -> None:
@@ -27,30 +27,33 @@ def save_pretrained(path: Path, network: ResNetAudioClassifier, pretraining: Pre
         path,
         metadata={
             "description": pretraining.description,
-            "held_out": json.dumps(sorted(pretraining.held_out)),
+            "heard": json.dumps(sorted(pretraining.heard)),
         },
     )
 
 
-def start_from(path: Path, network: ResNetAudioClassifier, held_out: frozenset[str]) -> Pretraining:
+def start_from(path: Path, network: ResNetAudioClassifier, test: frozenset[str]) -> Pretraining:
     """Load the body's weights from `path`.
 
-    Raises RunError when the file is none of ours, or when those weights have been trained
-    on a group that `held_out` is to be measured on.
+    Args:
+        path: a file of `save_pretrained`.
+        network: takes the weights.
+        test: groups that the result is to be measured on.
+
+    Raises RunError when the file is none of ours, or its weights were trained on one of `test`.
     """
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-        pretraining = Pretraining(
-            metadata["description"], frozenset(json.loads(metadata["held_out"]))
-        )
+        pretraining = Pretraining(metadata["description"], frozenset(json.loads(metadata["heard"])))
         network.load_body(load_file(path))
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise RunError(f"{path}: not weights of earshot pretrain: {error}") from error
-    heard = sorted(held_out - pretraining.held_out)
+    heard = sorted(test & pretraining.heard)
     if heard:
         raise RunError(
-            f"{path}: pretraining may have heard {len(heard)} of the held-out groups "
-            f"({', '.join(heard[:3])}, ...); hold out the same there and here"
+            f"{path}: pretraining has heard {len(heard)} of the held-out groups "
+            f"({', '.join(heard[:3])}{', ...' if len(heard) > 3 else ''}); "
+            "hold out the same there and here"
         )
     return pretraining

@@ -1,4 +1,4 @@
-"""What is trained and how: one readable recipe for each task, and one for pretraining."""
+"""What is trained and how: one readable recipe for each task, and two for pretraining."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +13,11 @@ class Recipe:
     """Everything that decides a training run beside the data, the window and the seed."""
 
     clip_seconds: float
+    """what the network hears at a time when it answers"""
+    crop_seconds: float
+    """what it hears at a time while it learns; a shorter crop shows more sounds in the same time"""
     epochs: int
-    batch_size: int = 32
+    batch_size: int = 64
     max_learning_rate: float = 1e-3
     """peak of OneCycleLR"""
     pretrained_rate: float = 0.2
@@ -41,13 +44,14 @@ class Recipe:
 
 
 RECIPES: Mapping[TaskName, Recipe] = {
-    "urban-sound": Recipe(clip_seconds=4.0, epochs=12),
-    "emotion": Recipe(clip_seconds=3.0, epochs=20),
+    "urban-sound": Recipe(clip_seconds=4.0, crop_seconds=4.0, epochs=12),
+    "emotion": Recipe(clip_seconds=3.0, crop_seconds=3.0, epochs=20),
 }
 
-PRETRAINING = Recipe(
+TEACHING = Recipe(
     clip_seconds=4.0,
-    epochs=12,
+    crop_seconds=2.0,
+    epochs=24,
     mixup_alpha=1.0,
     noise_probability=0.0,
     tilt_db=3.0,
@@ -55,6 +59,15 @@ PRETRAINING = Recipe(
     max_learning_rate=2e-3,
 )
 """Regression of a tagger's embedding on every corpus; see `training.distill`."""
+
+LABEL_PRETRAINING = Recipe(
+    clip_seconds=4.0,
+    crop_seconds=2.0,
+    epochs=24,
+    speed_range=0.15,
+    time_mask=16,
+)
+"""Learning a task's labels through all windows at once, for each window to start from."""
 
 # Held out by default: urban-sound's first official fold, and speakers of both sexes from each
 # corpus with enough of them.

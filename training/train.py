@@ -10,17 +10,16 @@ from torch.utils.data import DataLoader
 
 from app.audio.windows import WindowName
 from app.checkpoints import card
-from app.checkpoints.labels import LABELS, TaskName
+from app.checkpoints.labels import TaskName
 from training.data import AugmentedClips, FirstClips, TrainingSet
-from training.datasets import CORPORA, Clip, load_task
+from training.datasets import Clip, licence
 from training.fit import ClassifierLearner, Run, Schedule, balanced_loader, fit
 from training.held_out import Folds, standard_folds
+from training.material import Source, prepare
 from training.network import ResNetAudioClassifier
 from training.pretrained import start_from
 from training.recipes import Recipe, front_end
 from training.runs import RunRecord, claim, save_run
-from training.splits import hold_out
-from training.waveforms import decode_all, readable
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Job:
 
     task: TaskName
     window: WindowName
-    data: Path
+    source: Source
     cache: Path
     """decoded recordings are kept here between runs"""
     recipe: Recipe
@@ -46,28 +45,24 @@ def train(job: Job, run: Run) -> RunRecord:
     Raises:
         CorpusError, SplitError, RunError: see their modules.
     """
-    labels = LABELS[job.task]
     parameters = front_end(job.recipe, job.window)
-    clips = load_task(job.data, job.task)
+    clips, labels = job.source.load(job.task)
     held_out_folds = job.held_out or standard_folds(clips, job.task, run.seed)
     claim(run.folder, {**asdict(job), "held_out": held_out_folds, "seed": run.seed})
-    hold_out(clips, held_out_folds)  # an impossible split is told before the long decoding
-    waveforms = decode_all(clips, sample_rate=parameters.sample_rate, cache=job.cache)
-    usable = readable(clips, waveforms)
-    split = hold_out(usable, held_out_folds)
-
-    inputs = AugmentedClips(split.train, waveforms, parameters, job.recipe)
+    material = prepare(clips, held_out_folds, sample_rate=parameters.sample_rate, cache=job.cache)
+    inputs = AugmentedClips(material.train, material.waveforms, [parameters], job.recipe)
     training = balanced_loader(TrainingSet(inputs, labels), inputs.weights, job.recipe, run)
     held_out = DataLoader(
-        FirstClips(split.test, waveforms, parameters, labels), batch_size=job.recipe.batch_size
+        FirstClips(material.test, material.waveforms, parameters, labels),
+        batch_size=job.recipe.batch_size,
     )
     torch.manual_seed(run.seed)
     network = ResNetAudioClassifier(len(labels), dropout=job.recipe.dropout)
     pretraining = None
     if job.pretrained is not None:
-        test_groups = frozenset(clip.group for clip in split.test)
+        test_groups = frozenset(clip.group for clip in material.test)
         pretraining = start_from(job.pretrained, network, test_groups)
-    schedule = Schedule(len(training) * job.recipe.epochs, run.seed, pretraining is not None)
+    schedule = Schedule(run.seed, pretrained=pretraining is not None)
     learner = ClassifierLearner(network, job.recipe, schedule, len(labels))
     fit(learner, training, held_out, run)
 
@@ -76,10 +71,11 @@ def train(job: Job, run: Run) -> RunRecord:
         labels=labels,
         front_end=parameters,
         training=card.Training(
-            corpora=_corpora(split.train),
+            corpora=_corpora(material.train),
             held_out={name: tuple(folds) for name, folds in held_out_folds.items()},
-            skipped_clips=len(clips) - len(usable),
+            skipped_clips=material.skipped,
             epochs=job.recipe.epochs,
+            recipe=asdict(job.recipe),
             seed=run.seed,
             pretrained=pretraining.description if pretraining else None,
         ),
@@ -95,7 +91,7 @@ def _corpora(clips: Sequence[Clip]) -> tuple[card.Corpus, ...]:
     return tuple(
         card.Corpus(
             name=name,
-            licence=CORPORA[name].LICENCE,
+            licence=licence(name),
             clips=len(of_corpus),
             groups=len({clip.group for clip in of_corpus}),
         )

@@ -34,6 +34,10 @@ class Training(_Record):
     )
     skipped_clips: int = Field(ge=0, description="could not be decoded, or silent")
     epochs: int = Field(ge=1)
+    recipe: dict[str, int | float | tuple[float, ...]] = Field(
+        default_factory=dict,
+        description="every setting of the training, as in `training.recipes.Recipe`",
+    )
     seed: int
     pretrained: str | None = Field(description="what the weights started from, if not at random")
 
@@ -83,4 +87,8 @@ class Card(_Record):
     )
     training: Training
     metrics: Metrics | None = Field(description="null until `earshot evaluate` has run")
+    sibling_metrics: tuple[Metrics, ...] = Field(
+        default=(),
+        description="of checkpoints trained by the same recipe with other recordings held out",
+    )
     files: dict[str, Sha256] = Field(min_length=1, description="file name -> SHA-256")

@@ -7,7 +7,7 @@ from tests.sounds import RATE, tone
 from training import augment
 from training.recipes import Recipe
 
-RECIPE = Recipe(clip_seconds=1.0, epochs=1)
+RECIPE = Recipe(clip_seconds=1.0, crop_seconds=1.0, epochs=1)
 COUNT = np.arange(1000, dtype=np.float32)
 
 

@@ -12,7 +12,7 @@ from training.datasets import Clip, load_task
 from training.recipes import Recipe, front_end
 from training.waveforms import Waveforms, decode_all, readable
 
-RECIPE = Recipe(clip_seconds=1.0, epochs=1)
+RECIPE = Recipe(clip_seconds=1.0, crop_seconds=1.0, epochs=1)
 FRONT_END = front_end(RECIPE, "hann")
 LABELS = ("siren", "drilling", "dog_bark", "car_horn")
 
@@ -57,7 +57,7 @@ def test_an_epoch_depends_on_the_seed_and_its_number_alone() -> None:
 
 
 def test_an_item_depends_on_its_draw_alone(clips: list[Clip], waveforms: Waveforms) -> None:
-    dataset = TrainingSet(AugmentedClips(clips, waveforms, FRONT_END, RECIPE), LABELS)
+    dataset = TrainingSet(AugmentedClips(clips, waveforms, [FRONT_END], RECIPE), LABELS)
     spectrogram, target = dataset[2, 77]
     same, same_target = dataset[2, 77]
     assert torch.equal(spectrogram, same)
@@ -67,7 +67,7 @@ def test_an_item_depends_on_its_draw_alone(clips: list[Clip], waveforms: Wavefor
 
 
 def test_targets_are_shares_that_add_up_to_one(clips: list[Clip], waveforms: Waveforms) -> None:
-    inputs = AugmentedClips(clips, waveforms, FRONT_END, RECIPE)
+    inputs = AugmentedClips(clips, waveforms, [FRONT_END], RECIPE)
     dataset = TrainingSet(inputs, LABELS)
     targets = torch.stack([dataset[0, seed][1] for seed in range(60)])
     torch.testing.assert_close(targets.sum(dim=1), torch.ones(60))

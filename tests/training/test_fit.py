@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import lightning
 import numpy as np
 import pytest
 import torch
@@ -20,7 +21,7 @@ from training.fit import (
 from training.network import ResNetAudioClassifier
 from training.recipes import Recipe
 
-RECIPE = Recipe(clip_seconds=1.0, epochs=2, batch_size=4, dropout=0.5)
+RECIPE = Recipe(clip_seconds=1.0, crop_seconds=1.0, epochs=2, batch_size=4, dropout=0.5)
 
 
 class Stripes(Dataset[tuple[Tensor, Tensor]]):
@@ -52,7 +53,7 @@ def run(folder: Path, kind: type[ClassifierLearner] = ClassifierLearner) -> dict
     loader = balanced_loader(Stripes(), np.full(16, 1 / 16), RECIPE, place)
     torch.manual_seed(5)
     network = ResNetAudioClassifier(2, dropout=RECIPE.dropout)
-    learner = kind(network, RECIPE, Schedule(2 * len(loader), seed=5, pretrained=False), 2)
+    learner = kind(network, RECIPE, Schedule(seed=5, pretrained=False), 2)
     fit(learner, loader, None, place)
     return {name: weight.clone() for name, weight in learner.network.state_dict().items()}
 
@@ -68,7 +69,10 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("pretrained", "share"), [(False, 1.0), (True, RECIPE.pretrained_rate)])
 def test_a_pretrained_body_learns_slower_than_its_head(pretrained: bool, share: float) -> None:
-    learner = ClassifierLearner(ResNetAudioClassifier(2), RECIPE, Schedule(10, 0, pretrained), 2)
+    learner = ClassifierLearner(ResNetAudioClassifier(2), RECIPE, Schedule(0, pretrained), 2)
+    learner.trainer = lightning.Trainer(
+        max_steps=10, accelerator="cpu", logger=False, enable_checkpointing=False
+    )
     optimizer = learner.configure_optimizers()["optimizer"]
     rates = {id(p): g["max_lr"] for g in optimizer.param_groups for p in g["params"]}
     decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}

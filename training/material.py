@@ -1,0 +1,59 @@
+"""What one training works on: labelled clips, split and decoded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.checkpoints.labels import LABELS, TaskName
+from training.datasets import Clip, load_task
+from training.datasets.folders import load_folders
+from training.held_out import Folds
+from training.splits import hold_out, require_groups, require_labels, require_learnable
+from training.waveforms import Waveforms, decode_all, readable
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where labelled clips are: corpora in their official layouts, or one's own folders."""
+
+    data: Path
+    folder_per_class: bool = False
+    """whether `data` holds one folder for each label; see `training.datasets.folders`"""
+
+    def load(self, task: TaskName) -> tuple[list[Clip], tuple[str, ...]]:
+        """The clips, and the labels in the order of the network's outputs.
+
+        Raises CorpusError when the data is not as expected; the message names file and row.
+        """
+        if self.folder_per_class:
+            clips = load_folders(self.data)
+            return clips, tuple(sorted({clip.label for clip in clips}))
+        clips = load_task(self.data, task)
+        require_labels(clips, LABELS[task])
+        return clips, LABELS[task]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Clips of both sides of a split, decoded."""
+
+    train: list[Clip]
+    test: list[Clip]
+    waveforms: Waveforms
+    skipped: int
+    """clips of either side that could not be decoded, or are silent"""
+
+
+def prepare(clips: list[Clip], folds: Folds, *, sample_rate: int, cache: Path) -> Material:
+    """Split and decode labelled clips; whatever is wrong with them is told first.
+
+    Raises:
+        SplitError: a side is empty, or a label cannot be both learned and measured.
+        OSError: the cache cannot be written.
+    """
+    require_groups(clips)
+    require_learnable(hold_out(clips, folds))
+    waveforms = decode_all(clips, sample_rate=sample_rate, cache=cache)
+    usable = readable(clips, waveforms)
+    split = hold_out(usable, folds)
+    require_learnable(split)
+    return Material(split.train, split.test, waveforms, skipped=len(clips) - len(usable))
