@@ -14,13 +14,17 @@ from training.datasets import CORPORA
 
 _EPILOG = """\
 DIR holds the corpora in the folders of their official downloads: UrbanSound8K, ESC-50-master,
-RAVDESS, EmoDB, TESS, nEMO, URDU. Those that are missing are left out.
+RAVDESS, EmoDB, TESS, nEMO, URDU, CREMA-D, SAVEE, GTZAN. Those that are missing are left out.
 
 A first checkpoint, from recordings to a running service:
   earshot pretrain --data DIR
   earshot train --task urban-sound --window hann --data DIR \\
       --pretrained runs/pretrain/pretrained.safetensors
   EARSHOT_MODELS_DIR=runs/store make serve
+
+The same from your own recordings and labels, a folder for each label; --task says which
+endpoint shall answer with them:
+  earshot train --task urban-sound --folders MY_RECORDINGS
 """
 
 
@@ -56,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_export(commands)
     _add_evaluate(commands)
+    _add_tables(commands)
+    _add_compare_windows(commands)
+    _add_analyze_genres(commands)
     return parser
 
 
@@ -143,6 +150,55 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
 
 
+def _add_tables(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "tables",
+        help="print what the cards of a store say, as Markdown",
+        description="Print the figures, calibration and recalls that the cards of a store hold.",
+    )
+    _add_store(parser)
+
+
+def _add_compare_windows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "compare-windows",
+        help="does the window matter? train through each of them, and compare",
+        description="Train on UrbanSound8K with each window and several seeds, all else being "
+        "equal, and compare what they answer on the held-out folds: means and confidence "
+        "intervals, a paired bootstrap and McNemar's test, differences per class, confusion "
+        "matrices. Finished runs are not repeated; an interrupted one goes on.",
+    )
+    _add_data(parser)
+    _add_pretrained(parser)
+    parser.add_argument(
+        "--epochs", type=int, default=5, help="of each run, the same for all (default: 5)"
+    )
+    parser.add_argument(
+        "--seeds", type=_repeats, default=3, help="runs of each window, at least 2 (default: 3)"
+    )
+    parser.add_argument(
+        "--fold",
+        nargs="+",
+        default=["1"],
+        help="official folds to measure on (default: 1)",
+    )
+    _add_out(parser, "runs/windowing", "runs, windowing.json, windowing.csv and figures")
+
+
+def _add_analyze_genres(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "analyze-genres",
+        help="what genres of music look like, and what the window changes of that",
+        description="Measure and draw recordings of music: spectrograms of each genre through "
+        "each window, and centroid, bandwidth, roll-off, flatness, contrast, zero crossings, "
+        "tempo and MFCC means.",
+    )
+    parser.add_argument(
+        "--music", type=Path, required=True, metavar="DIR", help="holds DIR/GENRE/FILE"
+    )
+    _add_out(parser, "runs/genres", "genres.json and the figures")
+
+
 def _add_window(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--window", choices=WINDOWS, default="hann", help="analysis window (default: hann)"
@@ -177,6 +233,25 @@ def _add_cache(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_pretrained(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pretrained",
+        type=Path,
+        metavar="FILE",
+        help="weights from earshot pretrain to start from (default: at random)",
+    )
+
+
+def _add_out(parser: argparse.ArgumentParser, default: str, what: str) -> None:
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path(default),
+        metavar="DIR",
+        help=f"where to write {what} (default: {default})",
+    )
+
+
 def _add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store",
@@ -191,12 +266,7 @@ def _add_run(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help=f"the run's folder (default: {default})"
     )
-    parser.add_argument(
-        "--pretrained",
-        type=Path,
-        metavar="FILE",
-        help="weights from earshot pretrain to start from (default: at random)",
-    )
+    _add_pretrained(parser)
     parser.add_argument(
         "--hold-out",
         action="append",
@@ -208,6 +278,12 @@ def _add_run(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--batch-size", type=int, help="instead of the recipe's")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+
+
+def _repeats(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"expected 2 or more, got {text!r}")
+    return int(text)
 
 
 def _fold(text: str) -> tuple[str, tuple[str, ...]]:

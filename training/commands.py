@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -13,8 +14,10 @@ from rich.table import Table
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.errors import CheckpointError
-from training.datasets import CORPORA, TASK_CORPORA, CorpusError
+from training.datasets import CORPORA, TASK_CORPORA, CorpusError, urbansound8k
 from training.evaluate import Evaluation, evaluate
+from training.experiments.genres import analyze_genres, genre_folders
+from training.experiments.windowing import WindowingExperiment, comparison_table
 from training.export import export
 from training.fit import Run, default_workers
 from training.held_out import Folds
@@ -24,6 +27,7 @@ from training.recipes import LABEL_PRETRAINING, RECIPES, TEACHING, Recipe
 from training.report import write_report
 from training.runs import FP32_MODEL, RunError
 from training.splits import SplitError
+from training.tables import calibration_table, figures_table, recall_table
 from training.train import Job, train
 
 log = logging.getLogger(__name__)
@@ -83,11 +87,47 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
     log.info("wrote %s", folder)
 
 
+def _tables(options: argparse.Namespace, _: str) -> None:
+    for table in (figures_table, calibration_table, recall_table):
+        sys.stdout.write(table(options.store) + "\n")
+
+
+def _compare_windows(options: argparse.Namespace, _: str) -> None:
+    root = options.data / urbansound8k.FOLDER
+    experiment = WindowingExperiment(
+        root / "audio",
+        root / "metadata" / "UrbanSound8K.csv",
+        held_out=options.fold,
+        seeds=range(options.seeds),
+        pretrained=options.pretrained,
+        out=options.out,
+        cache=options.cache,
+    )
+    sys.stdout.write(comparison_table(experiment.evaluate_all(options.epochs)))
+    for path in experiment.plot_results():
+        log.info("wrote %s", path)
+
+
+def _analyze_genres(options: argparse.Namespace, _: str) -> None:
+    analysis = analyze_genres(genre_folders(options.music), options.out)
+    recordings = sum(len(genre.recordings) for genre in analysis.genres.values())
+    log.info(
+        "measured %d recordings of %d genres, skipped %d; wrote %s",
+        recordings,
+        len(analysis.genres),
+        len(analysis.skipped),
+        options.out,
+    )
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
     "pretrain": _pretrain,
     "train": _train,
     "export": _export,
     "evaluate": _evaluate,
+    "tables": _tables,
+    "compare-windows": _compare_windows,
+    "analyze-genres": _analyze_genres,
 }
 
 

@@ -82,6 +82,7 @@ class Evaluation:
         answers = Answers(tuple(test), card.labels, truth, probabilities)
         metrics = Metrics(
             protocol=_protocol(folds),
+            held_out=folds,
             command=self.command,
             date=datetime.now(UTC).date(),
             overall=_scores(answers, np.ones(len(test), bool)),

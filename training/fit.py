@@ -26,6 +26,8 @@ from training.network import ResNetAudioClassifier
 from training.recipes import Recipe
 
 LAST = "last.ckpt"
+_LOOKS = 4
+"""times that a run is watched on held-out clips"""
 
 
 @dataclass(frozen=True)
@@ -147,11 +149,12 @@ def fit(
     trainer = lightning.Trainer(
         default_root_dir=run.folder,
         max_epochs=learner.recipe.epochs,
+        check_val_every_n_epoch=-(-learner.recipe.epochs // _LOOKS),
         precision=_precision(),
         # Both begin a new version when a run is resumed.
         logger=[TensorBoardLogger(run.folder, "tensorboard"), CSVLogger(run.folder, "log")],
         callbacks=[
-            WeightAveraging(use_buffers=True, avg_fn=moving_average(learner.recipe.ema_decay)),
+            _Averaging(use_buffers=True, avg_fn=moving_average(learner.recipe.ema_decay)),
             ModelCheckpoint(
                 run.folder, filename=LAST.removesuffix(".ckpt"), enable_version_counter=False
             ),
@@ -163,6 +166,14 @@ def fit(
         use_distributed_sampler=False,  # ours takes each device's share itself
     )
     trainer.fit(learner, training, held_out, ckpt_path=last if last.exists() else None)
+
+
+class _Averaging(WeightAveraging):
+    """Leaves the averaged weights in the network, also where nothing was left to train."""
+
+    def on_fit_end(self, _: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        # Lightning takes them over in on_train_end, which a finished run does not reach again.
+        self._copy_average_to_current(pl_module)
 
 
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:

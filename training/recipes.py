@@ -44,8 +44,12 @@ class Recipe:
 
 
 RECIPES: Mapping[TaskName, Recipe] = {
-    "urban-sound": Recipe(clip_seconds=4.0, crop_seconds=4.0, epochs=12),
-    "emotion": Recipe(clip_seconds=3.0, crop_seconds=3.0, epochs=20),
+    "urban-sound": Recipe(
+        clip_seconds=4.0, crop_seconds=4.0, epochs=10, max_learning_rate=1.5e-3, ema_decay=0.99
+    ),
+    "emotion": Recipe(
+        clip_seconds=3.0, crop_seconds=3.0, epochs=4, speed_range=0.15, ema_decay=0.99
+    ),
 }
 
 TEACHING = Recipe(
@@ -63,7 +67,7 @@ TEACHING = Recipe(
 LABEL_PRETRAINING = Recipe(
     clip_seconds=4.0,
     crop_seconds=2.0,
-    epochs=24,
+    epochs=16,
     speed_range=0.15,
     time_mask=16,
 )
@@ -76,7 +80,7 @@ HELD_OUT: Mapping[TaskName, Mapping[str, tuple[str, ...]]] = {
     "emotion": {
         "ravdess": ("17", "18", "19", "20"),
         "nemo": ("KS0", "WR0"),
-        "emodb": ("03", "08"),
+        "emodb": ("11", "13"),  # together at least ten clips of each emotion
         "urdu": ("SM4", "SM7", "SF1", "SF6"),
     },
 }

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from app.checkpoints.card import Scores
 from training.evaluate import Answers, Measurement
@@ -69,21 +71,25 @@ def draw_confusions(parts: dict[str, Scores], labels: Sequence[str], path: Path)
     figure = Figure(figsize=(6.4 * columns, 5.6 * rows), dpi=_DPI, layout="constrained")
     for place, (title, scored) in enumerate(parts.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
-        counts = np.array(scored.confusion)
-        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        axes.set(title=title, xlabel="answered", ylabel="true")
-        axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
-        axes.set_yticks(range(len(labels)), labels)
-        for row, column in zip(*np.nonzero(counts), strict=True):
-            axes.text(
-                column,
-                row,
-                str(counts[row, column]),
-                ha="center",
-                va="center",
-                color="white" if shares[row, column] > 0.5 else "black",
-                fontsize=8,
-            )
+        draw_matrix(axes, np.array(scored.confusion), labels, title=title)
     FigureCanvasAgg(figure)
     figure.savefig(path)
+
+
+def draw_matrix(axes: Axes, counts: NDArray[np.int_], labels: Sequence[str], *, title: str) -> None:
+    """Draw one confusion matrix: counts as numbers, each row's shares as shades."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(title=title, xlabel="answered", ylabel="true")
+    axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
+    axes.set_yticks(range(len(labels)), labels)
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        axes.text(
+            column,
+            row,
+            str(counts[row, column]),
+            ha="center",
+            va="center",
+            color="white" if shares[row, column] > 0.5 else "black",
+            fontsize=8,
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
+from app.audio.frontend import FrontEnd
 from app.audio.windows import WindowName
 from app.checkpoints import card
 from app.checkpoints.labels import TaskName
@@ -15,9 +16,9 @@ from training.data import AugmentedClips, FirstClips, TrainingSet
 from training.datasets import Clip, licence
 from training.fit import ClassifierLearner, Run, Schedule, balanced_loader, fit
 from training.held_out import Folds, standard_folds
-from training.material import Source, prepare
+from training.material import Material, Source, prepare
 from training.network import ResNetAudioClassifier
-from training.pretrained import start_from
+from training.pretrained import Pretraining, start_from
 from training.recipes import Recipe, front_end
 from training.runs import RunRecord, claim, save_run
 
@@ -50,22 +51,9 @@ def train(job: Job, run: Run) -> RunRecord:
     held_out_folds = job.held_out or standard_folds(clips, job.task, run.seed)
     claim(run.folder, {**asdict(job), "held_out": held_out_folds, "seed": run.seed})
     material = prepare(clips, held_out_folds, sample_rate=parameters.sample_rate, cache=job.cache)
-    inputs = AugmentedClips(material.train, material.waveforms, [parameters], job.recipe)
-    training = balanced_loader(TrainingSet(inputs, labels), inputs.weights, job.recipe, run)
-    held_out = DataLoader(
-        FirstClips(material.test, material.waveforms, parameters, labels),
-        batch_size=job.recipe.batch_size,
+    network, pretraining = learn(
+        material, labels, parameters, job.recipe, run, pretrained=job.pretrained
     )
-    torch.manual_seed(run.seed)
-    network = ResNetAudioClassifier(len(labels), dropout=job.recipe.dropout)
-    pretraining = None
-    if job.pretrained is not None:
-        test_groups = frozenset(clip.group for clip in material.test)
-        pretraining = start_from(job.pretrained, network, test_groups)
-    schedule = Schedule(run.seed, pretrained=pretraining is not None)
-    learner = ClassifierLearner(network, job.recipe, schedule, len(labels))
-    fit(learner, training, held_out, run)
-
     record = RunRecord(
         task=job.task,
         labels=labels,
@@ -80,8 +68,42 @@ def train(job: Job, run: Run) -> RunRecord:
             pretrained=pretraining.description if pretraining else None,
         ),
     )
-    save_run(run.folder, record, learner.network)
+    save_run(run.folder, record, network)
     return record
+
+
+def learn(
+    material: Material,
+    labels: Sequence[str],
+    parameters: FrontEnd,
+    recipe: Recipe,
+    run: Run,
+    *,
+    pretrained: Path | None,
+) -> tuple[ResNetAudioClassifier, Pretraining | None]:
+    """Fit a network to `material.train`, or go on where `run.folder` holds a part of it.
+
+    Returns:
+        the network, and what its weights started from, if not at random.
+
+    Raises RunError when the pretrained weights are none, or have heard a clip of the test.
+    """
+    inputs = AugmentedClips(material.train, material.waveforms, [parameters], recipe)
+    training = balanced_loader(TrainingSet(inputs, labels), inputs.weights, recipe, run)
+    held_out = DataLoader(
+        FirstClips(material.test, material.waveforms, parameters, labels),
+        batch_size=recipe.batch_size,
+    )
+    torch.manual_seed(run.seed)
+    network = ResNetAudioClassifier(len(labels), dropout=recipe.dropout)
+    pretraining = None
+    if pretrained is not None:
+        test_groups = frozenset(clip.group for clip in material.test)
+        pretraining = start_from(pretrained, network, test_groups)
+    schedule = Schedule(run.seed, pretrained=pretraining is not None)
+    learner = ClassifierLearner(network, recipe, schedule, len(labels))
+    fit(learner, training, held_out, run)
+    return learner.network, pretraining
 
 
 def _corpora(clips: Sequence[Clip]) -> tuple[card.Corpus, ...]:

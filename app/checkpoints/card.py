@@ -60,6 +60,9 @@ class Metrics(_Record):
     """What `earshot evaluate` measured, and how."""
 
     protocol: str
+    held_out: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="corpus -> folds or speakers that were answered"
+    )
     command: str
     date: date
     overall: Scores

@@ -1,11 +1,15 @@
 """The command line as its user meets it. A whole training is in tests/e2e and conftest."""
 
+import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from app.checkpoints import store
+from tests.sounds import RATE, make
 from training.cli import main
 
 
@@ -16,7 +20,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return f"{stopped.value.code}\n{capsys.readouterr().err}"
 
 
-@pytest.mark.parametrize("command", ["pretrain", "train", "export", "evaluate"])
+@pytest.mark.parametrize("command", ["pretrain", "train", "export", "evaluate", "compare-windows"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
@@ -26,11 +30,17 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 
 def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     data = ("--data", str(tmp_path))
-    assert "none of the folders UrbanSound8K is here" in fails(
+    assert "none of the folders UrbanSound8K" in fails(
         capsys, "train", "--task", "urban-sound", *data, "--out", str(tmp_path / "run")
     )
     assert "invalid choice: 'kaiser' (choose from" in fails(
         capsys, "train", "--task", "emotion", "--window", "kaiser", *data
+    )
+    assert "argument --folders: not allowed with argument --data" in fails(
+        capsys, "train", "--task", "emotion", *data, "--folders", str(tmp_path)
+    )
+    assert "argument --seeds: expected 2 or more, got '1'" in fails(
+        capsys, "compare-windows", *data, "--seeds", "1"
     )
     assert "expected CORPUS:FOLD[,FOLD], got 'ravdess'" in fails(
         capsys, "train", "--task", "emotion", "--hold-out", "ravdess", *data
@@ -91,3 +101,72 @@ def test_evaluating_again_gives_the_same_figures(
     assert after.metrics.overall == before.metrics.overall
     assert after.temperature == before.temperature
     assert after.metrics.accuracy_fp32 is None
+
+
+def edited(card: Path, **changes: object) -> None:
+    content = json.loads(card.read_text())
+    content["training"] |= changes
+    card.write_text(json.dumps(content))
+
+
+def test_the_figures_of_a_sibling_join_the_card(
+    capsys: pytest.CaptureFixture[str], trained_store: Path, sound_corpus: Path, tmp_path: Path
+) -> None:
+    ours, sibling = tmp_path / "ours", tmp_path / "sibling"
+    for copy in (ours, sibling):
+        shutil.copytree(trained_store, copy)
+    command = (
+        *("evaluate", "--task", "urban-sound", "--data", str(sound_corpus)),
+        *("--store", str(ours), "--sibling", str(sibling)),
+        *("--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "report")),
+    )
+    assert "held out the same as" in fails(capsys, *command)
+    card = sibling / "urban-sound" / "hann" / "card.json"
+    edited(card, held_out={"urbansound8k": ["2"]}, recipe={"epochs": 99})
+    assert "is no sibling of" in fails(capsys, *command)
+    recipe = store.load(ours, "urban-sound", "hann").card.training.recipe
+    edited(card, recipe=recipe)
+    main(command)
+    [other] = store.load(ours, "urban-sound", "hann").card.sibling_metrics
+    assert "urbansound8k: 2" in other.protocol
+    assert other.overall.clips == 16
+    metrics = json.loads((tmp_path / "report" / "sibling-1" / "metrics.json").read_text())
+    assert metrics == other.model_dump(mode="json")
+    assert (tmp_path / "report" / "sibling-1" / "confusion.png").is_file()
+
+
+def test_the_report_names_every_answer(trained_store: Path) -> None:
+    card = store.load(trained_store, "urban-sound", "hann").card
+    assert card.metrics is not None
+    with (trained_store.parent / "run" / "report" / "answers.csv").open() as file:
+        answers = list(csv.DictReader(file))
+    assert len(answers) == card.metrics.overall.clips
+    right = [row["label"] == row["answer"] for row in answers]
+    assert sum(right) / len(right) == pytest.approx(card.metrics.overall.accuracy, abs=1e-4)
+    of_truth = [float(row["of_true_label"]) for row in answers]
+    assert of_truth == sorted(of_truth)
+    assert all(Path(row["file"]).is_file() for row in answers)
+
+
+def test_own_recordings_and_labels(tmp_path: Path) -> None:
+    for seed, (label, kind) in enumerate([("purr", "siren"), ("knock", "drilling")] * 4):
+        folder = tmp_path / "mine" / label / f"session-{seed // 2}"
+        folder.mkdir(parents=True)
+        soundfile.write(folder / "sound.wav", make(kind, seed), RATE)
+    (tmp_path / "mine" / "knock" / "session-0" / "damaged.wav").write_bytes(b"no sound")
+    main(
+        [
+            *("train", "--task", "urban-sound", "--folders", str(tmp_path / "mine")),
+            *("--epochs", "1", "--batch-size", "4", "--out", str(tmp_path / "run")),
+            *("--cache", str(tmp_path / "cache"), "--store", str(tmp_path / "store")),
+            *("--hold-out", "folders:session-1"),
+        ]
+    )
+    card = store.load(tmp_path / "store", "urban-sound", "hann").card
+    assert card.labels == ("knock", "purr")
+    assert card.training.skipped_clips == 1
+    assert card.training.held_out == {"folders": ("session-1",)}
+    [corpus] = card.training.corpora
+    assert (corpus.name, corpus.licence, corpus.clips) == ("folders", "not stated", 6)
+    assert card.metrics is not None
+    assert card.metrics.overall.clips == 2

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import soundfile
 import torch
 
 from app.audio.frontend import log_mel
+from app.audio.windows import WINDOWS
 from tests.sounds import RATE, make, write_urbansound8k
 from training.data import AugmentedClips, BalancedSampler, FirstClips, TrainingSet, balanced_weights
 from training.datasets import Clip, load_task
@@ -105,3 +107,49 @@ def test_an_unreadable_clip_is_reported_and_left_out(
     waveforms = decode_all(clips, sample_rate=RATE, cache=tmp_path / "other")
     assert readable(clips, waveforms) == clips[:3] + clips[4:]
     assert f"left out {clips[3].path}" in caplog.text
+
+
+def test_windows_differ_in_nothing_else(clips: list[Clip], waveforms: Waveforms) -> None:
+    """The same draw gives the same crop, mixture and target through every window."""
+    of_window = {}
+    for window in WINDOWS:
+        inputs = AugmentedClips(clips, waveforms, [front_end(RECIPE, window)], RECIPE)
+        of_window[window] = TrainingSet(inputs, LABELS)[3, 99]
+    hann, rectangular = of_window["hann"], of_window["rectangular"]
+    assert torch.equal(hann[1], rectangular[1])
+    assert not torch.equal(hann[0], rectangular[0])
+    # Masked at the same places.
+    assert torch.equal(hann[0] == 0, rectangular[0] == 0)
+
+
+def test_each_crop_may_have_another_window(clips: list[Clip], waveforms: Waveforms) -> None:
+    single = {
+        window: TrainingSet(
+            AugmentedClips(clips, waveforms, [front_end(RECIPE, window)] * 3, RECIPE), LABELS
+        )
+        for window in WINDOWS
+    }
+    front_ends = [front_end(RECIPE, window) for window in WINDOWS]
+    mixed = TrainingSet(AugmentedClips(clips, waveforms, front_ends, RECIPE), LABELS)
+    drawn = {
+        window
+        for seed in range(20)
+        for window in WINDOWS
+        if torch.equal(mixed[0, seed][0], single[window][0, seed][0])
+    }
+    assert drawn == set(WINDOWS)
+
+
+def test_a_crop_may_be_shorter_than_what_is_served(clips: list[Clip], waveforms: Waveforms) -> None:
+    recipe = replace(RECIPE, crop_seconds=0.5)
+    dataset = TrainingSet(AugmentedClips(clips, waveforms, [FRONT_END], recipe), LABELS)
+    assert dataset[0, 1][0].shape == (1, 64, 26)
+    assert FRONT_END.frames == 51
+
+
+def test_a_batch_is_what_its_draws_are_one_by_one(clips: list[Clip], waveforms: Waveforms) -> None:
+    dataset = TrainingSet(AugmentedClips(clips, waveforms, [FRONT_END], RECIPE), LABELS)
+    draws = [(index, seed) for seed in range(4) for index in range(4)]
+    for (spectrogram, target), draw in zip(dataset.__getitems__(draws), draws, strict=True):
+        assert torch.equal(spectrogram, dataset[draw][0])
+        assert torch.equal(target, dataset[draw][1])

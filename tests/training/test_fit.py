@@ -67,6 +67,12 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
         torch.testing.assert_close(resumed[name], weight, rtol=1e-3, atol=1e-4)
 
 
+def test_a_finished_run_gives_its_averaged_weights_again(tmp_path: Path) -> None:
+    first = run(tmp_path)
+    for name, weight in run(tmp_path).items():
+        assert torch.equal(weight, first[name]), name
+
+
 @pytest.mark.parametrize(("pretrained", "share"), [(False, 1.0), (True, RECIPE.pretrained_rate)])
 def test_a_pretrained_body_learns_slower_than_its_head(pretrained: bool, share: float) -> None:
     learner = ClassifierLearner(ResNetAudioClassifier(2), RECIPE, Schedule(0, pretrained), 2)

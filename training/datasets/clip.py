@@ -12,7 +12,7 @@ class Clip:
     label: str
     """the project's label, see `app.checkpoints.labels`"""
     corpus: str
-    """name of the corpus in `training.datasets.CORPORA`"""
+    """name of the corpus in `training.datasets.CORPORA`, or `folders.CORPUS`"""
     group: str
     """what must not cross a split, unique over all corpora: a speaker or a Freesound id"""
     fold: str

@@ -1,0 +1,1 @@
+"""Experiments: what windows, networks and kinds of music change."""
