@@ -278,6 +278,13 @@ def _add_run(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--batch-size", type=int, help="instead of the recipe's")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    parser.add_argument(
+        "--devices",
+        type=int,
+        metavar="N",
+        help="GPUs to train on together, each with batches of its own, or processes without GPUs "
+        "(default: all GPUs, or one process)",
+    )
 
 
 def _repeats(text: str) -> int:

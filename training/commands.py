@@ -149,7 +149,7 @@ def _held_out(options: argparse.Namespace) -> Folds | None:
 
 
 def _run(folder: Path, options: argparse.Namespace) -> Run:
-    return Run(folder, options.seed, default_workers())
+    return Run(folder, options.seed, default_workers(), options.devices or "auto")
 
 
 def _adjusted(recipe: Recipe, options: argparse.Namespace) -> Recipe:

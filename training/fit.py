@@ -1,6 +1,7 @@
 """The training loop, carried by Lightning: AdamW, OneCycleLR, averaged weights, resume."""
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +119,9 @@ class Run:
     """checkpoints and logs; a run found here goes on where it stopped"""
     seed: int
     workers: int
+    """processes that prepare batches beside the one that trains"""
+    devices: int | Literal["auto"] = "auto"
+    """GPUs, or processes where there is none; auto: all GPUs, or one process"""
 
 
 def balanced_loader(
@@ -148,6 +152,7 @@ def fit(
     last = run.folder / LAST
     trainer = lightning.Trainer(
         default_root_dir=run.folder,
+        devices=run.devices,
         max_epochs=learner.recipe.epochs,
         check_val_every_n_epoch=-(-learner.recipe.epochs // _LOOKS),
         precision=_precision(),
@@ -166,6 +171,9 @@ def fit(
         use_distributed_sampler=False,  # ours takes each device's share itself
     )
     trainer.fit(learner, training, held_out, ckpt_path=last if last.exists() else None)
+    if not trainer.is_global_zero:
+        # One process for each device ran up to here; what follows is for the first alone.
+        sys.exit()
 
 
 class _Averaging(WeightAveraging):
