@@ -52,6 +52,7 @@ def _pretrain(options: argparse.Namespace, _: str) -> None:
 
 
 def _train(options: argparse.Namespace, command: str) -> None:
+    store.require_writable(options.store)
     folder = options.out or Path("runs") / f"{options.task}-{options.window}"
     job = Job(
         task=options.task,

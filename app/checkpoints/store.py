@@ -81,6 +81,19 @@ def load(root: Path, task: TaskName, window: WindowName) -> Checkpoint:
     return Checkpoint(folder, card)
 
 
+def require_writable(root: Path) -> None:
+    """Make the store `root` where it is missing, before work is begun that shall end in it.
+
+    Raises CheckpointError when it cannot be written.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root, prefix=".new-"):
+            pass
+    except OSError as error:
+        raise CheckpointError(f"cannot write {root}: {error}") from error
+
+
 def save(root: Path, card: Card, files: Mapping[str, Path]) -> Checkpoint:
     """Write a checkpoint, all or nothing, in place of the one that may be there.
 

@@ -170,3 +170,21 @@ def test_own_recordings_and_labels(tmp_path: Path) -> None:
     assert (corpus.name, corpus.licence, corpus.clips) == ("folders", "not stated", 6)
     assert card.metrics is not None
     assert card.metrics.overall.clips == 2
+
+
+def test_what_cannot_end_well_is_not_begun(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("purr/anna/1.wav", "purr/ben/1.wav", "knock/anna/1.wav", "knock/anna/2.wav"):
+        (tmp_path / "mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / name).touch()
+    train = (
+        *("train", "--task", "urban-sound", "--folders", str(tmp_path / "mine")),
+        *("--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")),
+    )
+    message = fails(capsys, *train, "--store", str(tmp_path / "store"))
+    assert "labels with clips of one group only" in message
+    assert "knock: folders:anna of folders" in message
+    (tmp_path / "file").touch()
+    assert "cannot write" in fails(capsys, *train, "--store", str(tmp_path / "file" / "store"))
+    assert not (tmp_path / "cache").exists()
