@@ -24,7 +24,7 @@ from training.network import ResNetAudioClassifier
 from training.pretrained import Pretraining, save_pretrained, start_from
 from training.recipes import Recipe, front_end
 from training.runs import claim
-from training.splits import hold_out
+from training.splits import hold_out, require_labels
 from training.teacher import EMBEDDING_SIZE, Yamnet
 from training.waveforms import decode_all, readable
 
@@ -64,6 +64,8 @@ def pretrain(job: PretrainingJob, run: Run) -> Path:
     """
     front_ends = [front_end(job.recipe, window) for window in WINDOWS]
     clips = load_corpora(job.data, job.corpora)
+    if job.task is not None:
+        require_labels(clips, LABELS[job.task])
     folds = job.held_out or all_standard_folds(clips, run.seed)
     claim(run.folder, {**asdict(job), "held_out": folds, "seed": run.seed})
     waveforms = decode_all(clips, sample_rate=front_ends[0].sample_rate, cache=job.cache)
