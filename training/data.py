@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from app.audio.clips import fill
-from app.audio.frontend import FrontEnd, decibels, log_mel, mel_power, normalise
+from app.audio.frontend import FrontEnd, band_centres, decibels, log_mel, mel_power, normalise
+from app.audio.stft import frame_count
 from training import augment
 from training.datasets.clip import Clip
 from training.recipes import Recipe
@@ -89,11 +90,13 @@ class AugmentedClips:
         self._waveforms = waveforms
         self._front_ends = front_ends
         self._recipe = recipe
+        self._crop_samples = round(recipe.crop_seconds * front_ends[0].sample_rate)
+        self._frames = frame_count(self._crop_samples, front_ends[0].hop_length)
 
-    def _crop(self, index: int, rng: Generator) -> NDArray[np.float32]:
+    def _crop(self, index: int, length: int, rng: Generator) -> NDArray[np.float32]:
         return augment.random_crop(
             self._waveforms[self.clips[index]],
-            round(self._recipe.crop_seconds * self._front_ends[0].sample_rate),
+            length,
             self._front_ends[0].short_clip,
             self._recipe.speed_range,
             rng,
@@ -104,25 +107,34 @@ class AugmentedClips:
     ) -> tuple[NDArray[np.float32], tuple[int, float] | None]:
         """A random crop of clip `index`, mixed at random with one of another clip.
 
+        Crops are shorter or longer than the recipe's by what `spectrogram` will stretch them.
+
         Returns:
             the samples, and (index of the other clip, share of the power that is clip
             `index`'s), or None where nothing was mixed in.
         """
         recipe = self._recipe
-        samples = self._crop(index, rng)
+        length = round(self._crop_samples * augment.factor(recipe.stretch_range, rng))
+        samples = self._crop(index, length, rng)
         if rng.random() >= recipe.mixup_probability:
             return samples, None
         other = int(np.searchsorted(self._cumulative[:-1], rng.random(), side="right"))
         weight = float(rng.beta(recipe.mixup_alpha, recipe.mixup_alpha))
-        return augment.mix(samples, self._crop(other, rng), weight), (other, weight)
+        return augment.mix(samples, self._crop(other, length, rng), weight), (other, weight)
 
     def spectrogram(self, samples: NDArray[np.float32], rng: Generator) -> Tensor:
         """The augmented network input `[1, mels, frames]` for a crop."""
         recipe = self._recipe
         front_end = self._front_ends[int(rng.integers(len(self._front_ends)))]
+        if rng.random() < recipe.reverb_probability:
+            seconds = rng.uniform(*recipe.reverb_seconds)
+            samples = augment.reverberate(samples, seconds, front_end.sample_rate, rng)
         if rng.random() < recipe.noise_probability:
             samples = augment.add_noise(samples, rng.uniform(*recipe.noise_snr_db), rng)
         power = augment.tilt(mel_power(samples, front_end), recipe.tilt_db, rng)
+        if recipe.stretch_range or recipe.warp_range:
+            factor = augment.factor(recipe.warp_range, rng)
+            power = augment.warp(power, self._frames, factor, band_centres(front_end))
         db = decibels(power, floor=front_end.log_floor, dynamic_range_db=front_end.dynamic_range_db)
         return torch.from_numpy(augment.mask(normalise(db), recipe, rng))[None]
 

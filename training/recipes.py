@@ -30,7 +30,14 @@ class Recipe:
     """of the Beta distribution that draws the mixing weight; 0 turns mixup off"""
     mixup_probability: float = 0.5
     speed_range: float = 0.1
-    """playback speed is drawn from 1 -+ this, pitch moves with it"""
+    """playback speed is drawn from 1 -+ this; pitch, formants and tempo move with it"""
+    stretch_range: float = 0.0
+    """tempo is drawn from 1 -+ this, and nothing else moves with it"""
+    warp_range: float = 0.0
+    """frequencies are drawn from 1 -+ this, as if the vocal tract were longer or shorter"""
+    reverb_probability: float = 0.0
+    reverb_seconds: tuple[float, float] = (0.1, 0.6)
+    """until a sound has decayed by 60 dB"""
     noise_probability: float = 0.3
     noise_snr_db: tuple[float, float] = (8.0, 35.0)
     tilt_db: float = 6.0
@@ -73,13 +80,13 @@ LABEL_PRETRAINING = Recipe(
 )
 """Learning a task's labels through all windows at once, for each window to start from."""
 
-# Held out by default: urban-sound's first official fold, and speakers of both sexes from each
+# Held out by default: urban-sound's first official fold, and as many men as women from each
 # corpus with enough of them.
 HELD_OUT: Mapping[TaskName, Mapping[str, tuple[str, ...]]] = {
     "urban-sound": {"urbansound8k": ("1",)},
     "emotion": {
         "ravdess": ("17", "18", "19", "20"),
-        "nemo": ("KS0", "WR0"),
+        "nemo": ("EB0", "WR0"),
         "emodb": ("11", "13"),  # together at least ten clips of each emotion
         "urdu": ("SM4", "SM7", "SF1", "SF6"),
     },

@@ -3,11 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.audio.frontend import band_centres, mel_power
 from tests.sounds import RATE, tone
 from training import augment
-from training.recipes import Recipe
+from training.recipes import Recipe, front_end
 
 RECIPE = Recipe(clip_seconds=1.0, crop_seconds=1.0, epochs=1)
+FRONT_END = front_end(RECIPE, "hann")
 COUNT = np.arange(1000, dtype=np.float32)
 
 
@@ -70,3 +72,44 @@ def test_masks_blank_stripes_and_nothing_else() -> None:
         widths.append(frames.sum())
     assert 0 < max(widths) <= 2 * RECIPE.time_mask
     assert (picture == 1).all()
+
+
+def test_a_room_keeps_the_power_and_rings_on() -> None:
+    click = np.zeros(16_000, np.float32)
+    click[100] = 1.0
+    wet = augment.reverberate(click, 0.5, 16_000, np.random.default_rng(0))
+    assert wet.shape == click.shape
+    assert np.mean(wet**2) == pytest.approx(np.mean(click**2), rel=1e-4)
+    assert np.abs(wet[:100]).max() < 1e-7 * np.abs(wet).max()
+    # Polack's model: 60 dB in half a second, so the energy of each quarter falls by 15 dB.
+    tail = wet[101:8101].reshape(4, 2000)
+    quarters = 10 * np.log10(np.sum(tail**2, axis=1))
+    np.testing.assert_allclose(np.diff(quarters), -15, atol=1.5)
+    assert np.abs(wet[8200:]).max() < 1e-6
+
+
+def test_warping_moves_frequencies_and_stretches_time() -> None:
+    centres = band_centres(FRONT_END)
+    t = np.arange(16_000) / 16_000
+    power = mel_power(np.sin(2 * np.pi * 1000 * t).astype(np.float32), FRONT_END)
+    np.testing.assert_allclose(
+        augment.warp(power, power.shape[1], 1.0, centres), power, rtol=1e-5, atol=1e-7
+    )
+    warped = augment.warp(power, 30, 1.2, centres)
+    assert warped.shape == (64, 30)
+    loudest = centres[warped.mean(axis=1).argmax()]
+    assert loudest == pytest.approx(1200, abs=50)
+
+
+def test_stretching_keeps_the_order_of_frames() -> None:
+    power = np.tile(np.arange(50, dtype=np.float32), (64, 1))
+    stretched = augment.warp(power, 99, 1.0, band_centres(FRONT_END))
+    np.testing.assert_allclose(stretched[0], np.arange(99) / 2, atol=1e-4)
+
+
+def test_factors_lie_around_one() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [augment.factor(0.2, rng) for _ in range(500)]
+    assert 0.8 <= min(drawn) < 0.82
+    assert 1.18 < max(drawn) <= 1.2
+    assert augment.factor(0.0, rng) == 1.0

@@ -153,3 +153,14 @@ def test_a_batch_is_what_its_draws_are_one_by_one(clips: list[Clip], waveforms: 
     for (spectrogram, target), draw in zip(dataset.__getitems__(draws), draws, strict=True):
         assert torch.equal(spectrogram, dataset[draw][0])
         assert torch.equal(target, dataset[draw][1])
+
+
+def test_stretching_and_warping_leave_the_size(clips: list[Clip], waveforms: Waveforms) -> None:
+    recipe = replace(RECIPE, stretch_range=0.3, warp_range=0.2, reverb_probability=1.0)
+    dataset = TrainingSet(AugmentedClips(clips, waveforms, [FRONT_END], recipe), LABELS)
+    plain = TrainingSet(AugmentedClips(clips, waveforms, [FRONT_END], RECIPE), LABELS)
+    for seed in range(10):
+        spectrogram = dataset[0, seed][0]
+        assert spectrogram.shape == plain[0, seed][0].shape
+        assert torch.isfinite(spectrogram).all()
+        assert not torch.equal(spectrogram, plain[0, seed][0])
