@@ -12,15 +12,16 @@ from training.data import AugmentedClips, BalancedSampler, Draw, DrawnExamples
 from training.teacher import Yamnet
 
 _STANDARDISING_DRAWS = 512
-_SMALLEST_DEVIATION = 1e-2
 
 
 class DistillationSet(DrawnExamples):
     """Spectrograms with the teacher's embedding `[1024]` of the same sound.
 
-    The teacher hears each crop and each mixture itself ("a patient teacher", Beyer et al.,
-    CVPR 2022), so that a few thousand clips make as many different sounds as there are steps.
-    Embeddings are standardised to mean 0 and deviation 1 by those of the first draws.
+    The teacher hears the very crop that the network sees ("a patient teacher", Beyer et al.,
+    CVPR 2022).
+    Embeddings are centred, and scaled as a whole to a mean variance of 1, by those of the first
+    draws. Unit by unit, the third of them that is hardly ever active would count as much as
+    those that tell sounds apart.
     """
 
     def __init__(self, inputs: AugmentedClips, tagger: Yamnet, seed: int) -> None:
@@ -30,15 +31,14 @@ class DistillationSet(DrawnExamples):
         draws = islice(sampler, _STANDARDISING_DRAWS)
         embeddings = np.stack([tagger.embed(self._samples(draw)[0]) for draw in draws])
         self._mean = embeddings.mean(axis=0)
-        # Units that are never active carry nothing to learn.
-        self._deviation = np.maximum(embeddings.std(axis=0), _SMALLEST_DEVIATION)
+        self._scale = np.float32(np.sqrt(embeddings.var(axis=0).mean()))
 
     def __len__(self) -> int:
         return len(self._inputs.clips)
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
         samples, rng = self._samples(draw)
-        target = (self._tagger.embed(samples) - self._mean) / self._deviation
+        target = (self._tagger.embed(samples) - self._mean) / self._scale
         return self._inputs.spectrogram(samples, rng), torch.from_numpy(target)
 
     def _samples(self, draw: Draw) -> tuple[NDArray[np.float32], Generator]:

@@ -63,13 +63,18 @@ TEACHING = Recipe(
     clip_seconds=4.0,
     crop_seconds=2.0,
     epochs=24,
-    mixup_alpha=1.0,
+    batch_size=32,
+    mixup_probability=0.0,
+    speed_range=0.0,
     noise_probability=0.0,
     tilt_db=3.0,
     dropout=0.0,
     max_learning_rate=2e-3,
 )
-"""Regression of a tagger's embedding on every corpus; see `training.distill`."""
+"""Regression of a tagger's embedding on every corpus; see `training.distill`.
+
+Nothing is mixed: a few thousand steps are too few to learn what mixtures sound like.
+"""
 
 LABEL_PRETRAINING = Recipe(
     clip_seconds=4.0,
