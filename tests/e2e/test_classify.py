@@ -201,11 +201,16 @@ def test_the_event_loop_stays_free(client: httpx.Client) -> None:
 
 
 def test_many_at_once_get_their_own_answers(client: httpx.Client) -> None:
-    wanted = [label for label in SOUNDS for _ in range(6)]
-    clips = [encode(make(label, 50_000 + i)) for i, label in enumerate(wanted)]
+    labels = [label for label in SOUNDS for _ in range(6)]
+    clips = [encode(make(label, 50_000 + i)) for i, label in enumerate(labels)]
+    alone = [post(client, clip).json() for clip in clips]
+    assert {answer["label"] for answer in alone} == set(SOUNDS)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        answers = pool.map(lambda clip: post(client, clip).json()["label"], clips)
-        assert list(answers) == wanted
+        together = list(pool.map(lambda clip: post(client, clip).json(), clips))
+    assert [answer["label"] for answer in together] == [answer["label"] for answer in alone]
+    assert [answer["probability"] for answer in together] == pytest.approx(
+        [answer["probability"] for answer in alone], abs=1e-3
+    )
 
 
 def test_a_damaged_checkpoint_does_not_stop_the_others(trained_store: Path, tmp_path: Path) -> None:
