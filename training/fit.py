@@ -161,7 +161,10 @@ def fit(
         callbacks=[
             _Averaging(use_buffers=True, avg_fn=moving_average(learner.recipe.ema_decay)),
             ModelCheckpoint(
-                run.folder, filename=LAST.removesuffix(".ckpt"), enable_version_counter=False
+                run.folder,
+                filename=LAST.removesuffix(".ckpt"),
+                enable_version_counter=False,
+                save_on_train_epoch_end=True,  # not only after those that are watched
             ),
             LearningRateMonitor("epoch"),
             RichProgressBar(refresh_rate=10),

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from training.data import Draw
 from training.fit import (
+    LAST,
     ClassifierLearner,
     Run,
     Schedule,
@@ -21,7 +22,7 @@ from training.fit import (
 from training.network import ResNetAudioClassifier
 from training.recipes import Recipe
 
-RECIPE = Recipe(clip_seconds=1.0, crop_seconds=1.0, epochs=2, batch_size=4, dropout=0.5)
+RECIPE = Recipe(clip_seconds=1.0, crop_seconds=1.0, epochs=8, batch_size=4, dropout=0.5)
 
 
 class Stripes(Dataset[tuple[Tensor, Tensor]]):
@@ -62,6 +63,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole")
     with pytest.raises(InterruptedError):
         run(tmp_path / "cut", Interrupted)
+    assert (tmp_path / "cut" / LAST).exists()
     resumed = run(tmp_path / "cut")
     for name, weight in whole.items():
         torch.testing.assert_close(resumed[name], weight, rtol=1e-3, atol=1e-4)
