@@ -3,9 +3,8 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 from rich.console import Console
@@ -27,7 +26,7 @@ from training.recipes import LABEL_PRETRAINING, RECIPES, TEACHING, Recipe
 from training.report import write_report
 from training.runs import FP32_MODEL, RunError
 from training.splits import SplitError
-from training.tables import calibration_table, figures_table, recall_table
+from training.tables import calibration_table, figures_table, measured_cards, recall_table
 from training.train import Job, train
 
 log = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ USER_ERRORS = (CorpusError, SplitError, RunError, CheckpointError, OSError)
 def _pretrain(options: argparse.Namespace, _: str) -> None:
     task = options.task
     folder = options.out or Path("runs") / ("pretrain" if task is None else f"pretrain-{task}")
-    of_task = tuple(CORPORA) if task is None else TASK_CORPORA[task]
+    of_task = tuple(CORPORA) if task is None else tuple(TASK_CORPORA[task])
     job = PretrainingJob(
         corpora=tuple(name for name in of_task if name in (options.corpora or of_task)),
         task=task,
@@ -82,15 +81,16 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
     evaluation = Evaluation(_source(options), options.cache, command)
     checkpoint, measurements = evaluate(checkpoint, evaluation, options.fp32, siblings)
     folder = options.out or Path("runs") / f"report-{options.task}-{options.window}"
-    for measurement, place in zip(measurements, _places(folder), strict=False):
-        write_report(measurement, place)
+    for number, measurement in enumerate(measurements):
+        write_report(measurement, folder / f"sibling-{number}" if number else folder)
     _show(checkpoint)
     log.info("wrote %s", folder)
 
 
 def _tables(options: argparse.Namespace, _: str) -> None:
+    cards = measured_cards(options.store)
     for table in (figures_table, calibration_table, recall_table):
-        sys.stdout.write(table(options.store) + "\n")
+        sys.stdout.write(table(cards) + "\n")
 
 
 def _compare_windows(options: argparse.Namespace, _: str) -> None:
@@ -136,13 +136,6 @@ def _source(options: argparse.Namespace) -> Source:
     if options.folders is not None:
         return Source(options.folders, folder_per_class=True)
     return Source(options.data)
-
-
-def _places(folder: Path) -> Iterator[Path]:
-    """The report of a checkpoint, then those of its siblings."""
-    yield folder
-    for number in count(1):
-        yield folder / f"sibling-{number}"
 
 
 def _held_out(options: argparse.Namespace) -> Folds | None:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from app.audio.clips import fill
-from app.audio.frontend import FrontEnd, log_mel
+from app.audio.frontend import FrontEnd
 from app.checkpoints import store
 from app.checkpoints.card import Card
+from training.data import FirstClips
 from training.material import Material, Source, prepare
 from training.network import ResNetAudioClassifier
-from training.runs import FP32_MODEL, load_run
+from training.runs import FP32_MODEL, RunRecord, load_run
 
 INPUT, OUTPUT = "spectrogram", "logits"
 
@@ -43,7 +43,7 @@ def export(run: Path, source: Source, cache: Path, root: Path) -> store.Checkpoi
     material = prepare(
         clips, record.training.held_out, sample_rate=record.front_end.sample_rate, cache=cache
     )
-    spectrograms = _calibration(material, record.front_end, record.training.seed)
+    spectrograms = _calibration(material, record)
     with tempfile.TemporaryDirectory() as folder:
         int8 = Path(folder) / store.MODEL
         quantise(fp32, int8, spectrograms)
@@ -117,10 +117,8 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its package has 
         return None if batch is None else {INPUT: batch}
 
 
-def _calibration(material: Material, front_end: FrontEnd, seed: int) -> NDArray[np.float32]:
+def _calibration(material: Material, record: RunRecord) -> NDArray[np.float32]:
     """Spectrograms `[clips, 1, mels, frames]` of training clips drawn at random."""
-    clips = material.train
-    chosen = np.random.default_rng(seed).permutation(len(clips))[:_CALIBRATION_CLIPS]
-    length = front_end.clip_samples
-    samples = (fill(material.waveforms[clips[i]], length, front_end.short_clip) for i in chosen)
-    return np.stack([log_mel(clip[:length], front_end) for clip in samples])[:, None]
+    clips = FirstClips(material.train, material.waveforms, record.front_end, record.labels)
+    order = np.random.default_rng(record.training.seed).permutation(len(clips))
+    return np.stack([clips[int(i)][0].numpy() for i in order[:_CALIBRATION_CLIPS]])

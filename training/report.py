@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from app.checkpoints.card import Scores
 from training.evaluate import Answers, Measurement
 
 _DPI = 120
@@ -30,11 +29,11 @@ def write_report(measurement: Measurement, folder: Path) -> None:
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     _write_answers(measurement.answers, folder / "answers.csv")
     parts = measurement.metrics.by_corpus
-    draw_confusions(
-        {f"{name}: UAR {s.uar:.1%}, accuracy {s.accuracy:.1%}": s for name, s in parts.items()},
-        measurement.answers.labels,
-        folder / "confusion.png",
-    )
+    titles = {
+        f"{name}: UAR {s.uar:.1%}, accuracy {s.accuracy:.1%}": s.confusion
+        for name, s in parts.items()
+    }
+    draw_confusions(titles, measurement.answers.labels, folder / "confusion.png", columns=2)
 
 
 def _write_answers(answers: Answers, path: Path) -> None:
@@ -58,25 +57,28 @@ def _write_answers(answers: Answers, path: Path) -> None:
             )
 
 
-def draw_confusions(parts: dict[str, Scores], labels: Sequence[str], path: Path) -> None:
+def draw_confusions(
+    parts: Mapping[str, Sequence[Sequence[int]]], labels: Sequence[str], path: Path, *, columns: int
+) -> None:
     """Draw confusion matrices side by side, rows true and columns answered labels.
 
     Args:
-        parts: title -> scores with counts in the order of `labels`.
+        parts: title -> counts, [true label][answered label], in the order of `labels`.
         labels: of rows and columns.
         path: the PNG to write.
+        columns: matrices in a row, at most.
     """
-    columns = min(2, len(parts))
+    columns = min(columns, len(parts))
     rows = -(-len(parts) // columns)
     figure = Figure(figsize=(6.4 * columns, 5.6 * rows), dpi=_DPI, layout="constrained")
-    for place, (title, scored) in enumerate(parts.items(), start=1):
+    for place, (title, counts) in enumerate(parts.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
-        draw_matrix(axes, np.array(scored.confusion), labels, title=title)
+        _draw_matrix(axes, np.array(counts), labels, title)
     FigureCanvasAgg(figure)
     figure.savefig(path)
 
 
-def draw_matrix(axes: Axes, counts: NDArray[np.int_], labels: Sequence[str], *, title: str) -> None:
+def _draw_matrix(axes: Axes, counts: NDArray[np.int_], labels: Sequence[str], title: str) -> None:
     """Draw one confusion matrix: counts as numbers, each row's shares as shades."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)

@@ -6,64 +6,59 @@ from pathlib import Path
 from app.checkpoints import store
 from app.checkpoints.card import Card, Metrics, Scores
 
+MeasuredCard = tuple[Card, Metrics]
 
-def figures_table(root: Path) -> str:
-    """A Markdown table of every checkpoint's figures, a row for each held-out corpus.
+
+def measured_cards(root: Path) -> list[MeasuredCard]:
+    """The cards of a store that `earshot evaluate` has filled in, with their metrics.
 
     Raises CheckpointError when a checkpoint is damaged.
     """
     cards = [store.load(root, task, window).card for task, window in store.present(root)]
+    return [(card, card.metrics) for card in cards if card.metrics is not None]
+
+
+def figures_table(cards: Sequence[MeasuredCard]) -> str:
+    """A Markdown table of every checkpoint's figures, a row for each held-out corpus."""
     heading = ("task", "window", "held out", "clips", "groups", "accuracy", "UAR", "macro F1")
-    rows = [row for card in cards for row in _figures(card)]
+    rows = [
+        row
+        for card, metrics in cards
+        for measured in (metrics, *card.sibling_metrics)
+        for row in _rows(card, measured)
+    ]
     return markdown(heading, rows)
 
 
-def calibration_table(root: Path) -> str:
-    """A Markdown table of calibration and of what quantisation cost each checkpoint.
-
-    Raises CheckpointError when a checkpoint is damaged.
-    """
-    cards = [store.load(root, task, window).card for task, window in store.present(root)]
+def calibration_table(cards: Sequence[MeasuredCard]) -> str:
+    """A Markdown table of calibration and of what quantisation cost each checkpoint."""
     heading = ("task", "window", "ECE", "temperature", "accuracy fp32", "int8")
     rows = [
         (
             card.task,
             card.front_end.window,
-            f"{card.metrics.expected_calibration_error:.1%}",
+            f"{metrics.expected_calibration_error:.1%}",
             f"{card.temperature:.2f}",
-            "" if card.metrics.accuracy_fp32 is None else f"{card.metrics.accuracy_fp32:.1%}",
-            f"{card.metrics.overall.accuracy:.1%}",
+            "" if metrics.accuracy_fp32 is None else f"{metrics.accuracy_fp32:.1%}",
+            f"{metrics.overall.accuracy:.1%}",
         )
-        for card in cards
-        if card.metrics is not None
+        for card, metrics in cards
     ]
     return markdown(heading, rows)
 
 
-def recall_table(root: Path) -> str:
-    """A Markdown table of the recall of each label, a row for each checkpoint and corpus.
-
-    Raises CheckpointError when a checkpoint is damaged.
-    """
-    cards = [store.load(root, task, window).card for task, window in store.present(root)]
+def recall_table(cards: Sequence[MeasuredCard]) -> str:
+    """A Markdown table of the recall of each label, a row for each checkpoint and corpus."""
     tables = []
-    for task in dict.fromkeys(card.task for card in cards):
-        of_task = [card for card in cards if card.task == task and card.metrics is not None]
+    for labels in dict.fromkeys(card.labels for card, _ in cards):
         rows = [
-            (card.front_end.window, corpus, *_recalls(scores, card.labels))
-            for card in of_task
-            if card.metrics is not None
-            for corpus, scores in card.metrics.by_corpus.items()
+            (card.front_end.window, corpus, *_recalls(scores, labels))
+            for card, metrics in cards
+            if card.labels == labels
+            for corpus, scores in metrics.by_corpus.items()
         ]
-        tables.append(markdown(("window", "corpus", *of_task[0].labels), rows))
+        tables.append(markdown(("window", "corpus", *labels), rows))
     return "\n".join(tables)
-
-
-def _figures(card: Card) -> Iterator[tuple[str, ...]]:
-    if card.metrics is None:
-        return
-    for metrics in (card.metrics, *card.sibling_metrics):
-        yield from _rows(card, metrics)
 
 
 def _rows(card: Card, metrics: Metrics) -> Iterator[tuple[str, ...]]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.audio.mel import hz_to_mel, mel_filterbank, mel_to_hz
+from app.audio.mel import band_edges, mel_filterbank
 from app.audio.stft import frame_count, power_spectrogram
 from app.audio.windows import WindowName
 
@@ -89,8 +89,7 @@ def mel_power(clip: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.floa
 
 def band_centres(front_end: FrontEnd) -> NDArray[np.float64]:
     """Centre frequencies of the mel bands, Hz, rising."""
-    edges = hz_to_mel(np.array([front_end.fmin, front_end.fmax], dtype=np.float64))
-    return mel_to_hz(np.linspace(edges[0], edges[1], front_end.n_mels + 2))[1:-1]
+    return band_edges(front_end.n_mels, front_end.fmin, front_end.fmax)[1:-1]
 
 
 def decibels(

@@ -24,6 +24,17 @@ def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mel < _BREAK_MEL, mel * _HZ_PER_MEL, exponential)
 
 
+def band_edges(n_mels: int, fmin: float, fmax: float) -> NDArray[np.float64]:
+    """Edges and centres of `n_mels` triangular bands, evenly spaced in mels from `fmin` to `fmax`.
+
+    Returns:
+        Hz, rising, shape `[n_mels + 2]`: band `i` rises from `i`, is highest at `i + 1` and ends
+        at `i + 2`.
+    """
+    limits = hz_to_mel(np.array([fmin, fmax], dtype=np.float64))
+    return mel_to_hz(np.linspace(limits[0], limits[1], n_mels + 2))
+
+
 @cache
 def mel_filterbank(
     sample_rate: int, n_fft: int, n_mels: int, fmin: float, fmax: float
@@ -47,8 +58,7 @@ def mel_filterbank(
         raise ValueError(
             f"need 0 <= fmin < fmax <= {sample_rate / 2:g} Hz, got fmin={fmin:g}, fmax={fmax:g}"
         )
-    limits = hz_to_mel(np.array([fmin, fmax], dtype=np.float64))
-    edges = mel_to_hz(np.linspace(limits[0], limits[1], n_mels + 2))
+    edges = band_edges(n_mels, fmin, fmax)
     bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (bins - lower) / (centre - lower)

@@ -28,7 +28,7 @@ from rich.progress import track
 
 from app.audio.errors import AudioError, EmptyAudioError
 from app.audio.frontend import decibels
-from app.audio.mel import hz_to_mel, mel_filterbank, mel_to_hz
+from app.audio.mel import band_edges, hz_to_mel, mel_filterbank, mel_to_hz
 from app.audio.recording import read_recording
 from app.audio.stft import power_spectrogram
 from app.audio.windows import WINDOWS, WindowName
@@ -339,8 +339,7 @@ def _draw_spectrograms(genres: Mapping[str, Genre]) -> Figure:
     figure = Figure(figsize=(13, 1 + 2.3 * len(genres)), layout="constrained")
     grid = figure.subplots(len(genres), len(WINDOWS), sharex=True, sharey=True, squeeze=False)
     # The filters' outermost edges are the centre of no band.
-    edges = hz_to_mel(np.array([0.0, SAMPLE_RATE / 2]))
-    centres = mel_to_hz(np.linspace(edges[0], edges[1], MEL_BANDS + 2))[1:-1]
+    centres = band_edges(MEL_BANDS, 0.0, SAMPLE_RATE / 2)[1:-1]
     for row, (name, genre) in zip(grid, genres.items(), strict=True):
         for axes, window in zip(row, WINDOWS, strict=True):
             db = genre.spectrograms[window]

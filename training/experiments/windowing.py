@@ -30,6 +30,7 @@ from training.fit import LAST, Run, default_workers
 from training.material import Material, prepare
 from training.network import ResNetAudioClassifier
 from training.recipes import RECIPES, Recipe, front_end
+from training.report import draw_confusions
 from training.runs import claim
 from training.tables import markdown
 from training.train import learn
@@ -149,6 +150,9 @@ class WindowingExperiment:
             raise RuntimeError("nothing to plot yet: call evaluate_all() first")
         labels = LABELS[TASK]
         windows = self._results.windows
+        confusion = self._out / "windowing-confusion.png"
+        confusions = {str(window): result.confusion for window, result in windows.items()}
+        draw_confusions(confusions, labels, confusion, columns=len(confusions))
         return [
             windowing_figures.draw_scores(
                 {
@@ -162,11 +166,7 @@ class WindowingExperiment:
                 list(windows[REFERENCE].recall),
                 self._out / "windowing-recall.png",
             ),
-            windowing_figures.draw_confusions(
-                {window: r.confusion for window, r in windows.items()},
-                labels,
-                self._out / "windowing-confusion.png",
-            ),
+            confusion,
         ]
 
     def _run(

@@ -8,7 +8,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from training.experiments.statistics import mean_interval
-from training.report import draw_matrix
 
 _DPI = 120
 
@@ -72,17 +71,6 @@ def draw_recalls(
     axes.set(ylabel="recall (%), mean over seeds", ylim=(0, 100))
     axes.grid(axis="y", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=len(by_window))
-    return _save(figure, path)
-
-
-def draw_confusions(
-    by_window: Mapping[str, Sequence[Sequence[int]]], labels: Sequence[str], path: Path
-) -> Path:
-    """Draw a confusion matrix for each window, counts summed over seeds; returns `path`."""
-    figure = Figure(figsize=(6.4 * len(by_window), 5.6), dpi=_DPI, layout="constrained")
-    panels = figure.subplots(1, len(by_window), squeeze=False)[0]
-    for axes, (window, counts) in zip(panels, by_window.items(), strict=True):
-        draw_matrix(axes, np.asarray(counts), labels, title=window)
     return _save(figure, path)
 
 
