@@ -25,16 +25,22 @@ Draw = tuple[int, int]
 """(index of a clip, seed of everything random about it)"""
 
 
-def balanced_weights(clips: Sequence[Clip]) -> NDArray[np.float64]:
+def balanced_weights(clips: Sequence[Clip], *, by_label: bool) -> NDArray[np.float64]:
     """Sampling weights that add up to 1: each clip by 1 / sqrt(clips of its group and label).
 
     Clips of one speaker, or cut from one recording, resemble each other: a corpus of two
     speakers with thousands of clips should not drown one of twenty with hundreds.
+
+    With `by_label`, the weights of each label are then scaled to the same sum: how often a
+    label was recorded says little about how often it will be met.
     """
     counts = Counter((clip.group, clip.label) for clip in clips)
     weights: NDArray[np.float64] = np.array(
         [counts[clip.group, clip.label] ** -0.5 for clip in clips]
     )
+    if by_label:
+        _, label = np.unique([clip.label for clip in clips], return_inverse=True)
+        weights /= np.bincount(label, weights)[label]
     weights /= weights.sum()
     return weights
 
@@ -85,13 +91,14 @@ class AugmentedClips:
     ) -> None:
         """One of `front_ends` is drawn for each crop: they may differ in their window."""
         self.clips = clips
-        self.weights = balanced_weights(clips)
+        self.weights = balanced_weights(clips, by_label=recipe.balance_labels)
         self._cumulative = np.cumsum(self.weights)
         self._waveforms = waveforms
         self._front_ends = front_ends
         self._recipe = recipe
         self._crop_samples = round(recipe.crop_seconds * front_ends[0].sample_rate)
         self._frames = frame_count(self._crop_samples, front_ends[0].hop_length)
+        self._band_centres = band_centres(front_ends[0])
 
     def _crop(self, index: int, length: int, rng: Generator) -> NDArray[np.float32]:
         return augment.random_crop(
@@ -134,7 +141,7 @@ class AugmentedClips:
         power = augment.tilt(mel_power(samples, front_end), recipe.tilt_db, rng)
         if recipe.stretch_range or recipe.warp_range:
             factor = augment.factor(recipe.warp_range, rng)
-            power = augment.warp(power, self._frames, factor, band_centres(front_end))
+            power = augment.warp(power, self._frames, factor, self._band_centres)
         db = decibels(power, floor=front_end.log_floor, dynamic_range_db=front_end.dynamic_range_db)
         return torch.from_numpy(augment.mask(normalise(db), recipe, rng))[None]
 

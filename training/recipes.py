@@ -18,6 +18,8 @@ class Recipe:
     """what it hears at a time while it learns; a shorter crop shows more sounds in the same time"""
     epochs: int
     batch_size: int = 64
+    balance_labels: bool = True
+    """whether all labels are drawn equally often"""
     max_learning_rate: float = 1e-3
     """peak of OneCycleLR"""
     pretrained_rate: float = 0.2
@@ -62,9 +64,11 @@ RECIPES: Mapping[TaskName, Recipe] = {
 TEACHING = Recipe(
     clip_seconds=4.0,
     crop_seconds=2.0,
-    epochs=24,
+    epochs=58,
     batch_size=32,
-    mixup_probability=0.0,
+    balance_labels=False,
+    mixup_probability=0.3,
+    time_mask=12,
     speed_range=0.0,
     noise_probability=0.0,
     tilt_db=3.0,

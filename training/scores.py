@@ -62,18 +62,17 @@ def fit_temperature(logits: Logits, truth: NDArray[np.intp]) -> float:
 def cross_fitted_probabilities(
     logits: Logits, truth: NDArray[np.intp], groups: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Probabilities whose temperature was fitted on the other half of the groups.
+    """Probabilities of each group under the temperature that was fitted on all other groups.
 
-    So that calibration can be judged on the same clips without having seen them.
+    So that calibration can be judged on the same clips without having seen them. A single
+    group keeps the temperature 1.
     """
-    names = sorted(set(groups))
-    halves = np.array([names.index(group) % 2 for group in groups])
+    owners = np.array(groups)
     probabilities = np.empty((len(truth), logits[0].shape[1]))
-    for half in (0, 1):
-        others, here = _where(halves != half), _where(halves == half)
+    for group in np.unique(owners):
+        others, here = _where(owners != group), _where(owners == group)
         temperature = fit_temperature([logits[i] for i in others], truth[others]) if others else 1.0
-        if here:
-            probabilities[here] = recording_probabilities([logits[i] for i in here], temperature)
+        probabilities[here] = recording_probabilities([logits[i] for i in here], temperature)
     return probabilities
 
 

@@ -36,7 +36,14 @@ def clip(group: str, label: str = "siren") -> Clip:
 
 def test_clips_of_one_recording_share_their_weight() -> None:
     table = [clip("a")] * 4 + [clip("a", "drilling"), clip("b")]
-    np.testing.assert_allclose(balanced_weights(table), np.array([0.5] * 4 + [1, 1]) / 4)
+    weights = balanced_weights(table, by_label=False)
+    np.testing.assert_allclose(weights, np.array([0.5] * 4 + [1, 1]) / 4)
+
+
+def test_labels_are_drawn_equally_often() -> None:
+    table = [clip("a")] * 4 + [clip("b"), clip("c", "drilling")]
+    weights = balanced_weights(table, by_label=True)
+    np.testing.assert_allclose(weights, np.array([0.5] * 4 + [1, 3]) / 6)
 
 
 def test_the_sampler_draws_by_weight() -> None:

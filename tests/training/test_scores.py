@@ -64,14 +64,15 @@ def test_calibration_error_known_answer() -> None:
 
 
 def test_cross_fitting_never_sees_its_own_group() -> None:
-    """What one half of the groups is labelled cannot change its own temperature."""
-    logits, truth = confident(2.0, count=200)
-    groups = [str(i % 2) for i in range(200)]
+    """How one group is labelled changes the temperature of all others, not its own."""
+    logits, truth = confident(2.0, count=300)
+    groups = [str(i % 3) for i in range(300)]
     before = scores.cross_fitted_probabilities(logits, truth, groups)
-    spoilt = np.where(np.arange(200) % 2 == 0, (truth + 1) % 3, truth)
+    spoilt = np.where(np.arange(300) % 3 == 0, (truth + 1) % 3, truth)
     after = scores.cross_fitted_probabilities(logits, spoilt, groups)
-    np.testing.assert_allclose(after[::2], before[::2])
-    assert np.abs(after[1::2] - before[1::2]).max() > 0.05
+    np.testing.assert_allclose(after[::3], before[::3])
+    assert np.abs(after[1::3] - before[1::3]).max() > 0.05
+    assert np.abs(after[2::3] - before[2::3]).max() > 0.05
 
 
 @given(st.floats(0.2, 5.0))
