@@ -34,7 +34,7 @@ class Training(_Record):
     )
     skipped_clips: int = Field(ge=0, description="could not be decoded, or silent")
     epochs: int = Field(ge=1)
-    recipe: dict[str, int | float | tuple[float, ...]] = Field(
+    recipe: dict[str, bool | int | float | tuple[float, ...]] = Field(
         default_factory=dict,
         description="every setting of the training, as in `training.recipes.Recipe`",
     )
