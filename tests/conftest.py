@@ -6,9 +6,14 @@ import sys
 import tarfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.sounds import write_urbansound8k
+
+# A deadline would make a slow machine a failing test.
+hypothesis.settings.register_profile("earshot", deadline=None)
+hypothesis.settings.load_profile("earshot")
 
 _SHARED = Path(os.environ.get("EARSHOT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -1,5 +1,6 @@
 """Reading the one file of a multipart request into memory, and no byte more than allowed."""
 
+import io
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -19,7 +20,7 @@ class _FilePart:
     """Collects the content of the field `file` while a parser goes through the body."""
 
     def __init__(self, boundary: bytes, limit: int) -> None:
-        self.content: bytearray | None = None
+        self.content: io.BytesIO | None = None
         self.fields: list[str] = []
         self.ended = False
         self._limit = limit
@@ -59,25 +60,26 @@ class _FilePart:
             if name == FIELD:
                 if self.content is not None:
                     raise _malformed(f"the field {FIELD!r} occurs more than once; send one file")
-                self.content = bytearray()
+                self.content = io.BytesIO()
                 self._collecting = True
         self._header_name = self._header_value = b""
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if not self._collecting or self.content is None:
             return
-        if len(self.content) + end - start > self._limit:
+        if self.content.tell() + end - start > self._limit:
             raise too_large(self._limit)
-        self.content += data[start:end]
+        self.content.write(memoryview(data)[start:end])
 
     def _on_end(self) -> None:
         self.ended = True
 
 
-async def read_file(request: Request, limit: int) -> bytearray:
+async def read_file(request: Request, limit: int) -> bytes:
     """Return the content of the multipart field `file`, of at most `limit` bytes.
 
     Bytes are counted as they arrive: what is over the limit is refused before it is held.
+    They are held once: `BytesIO` hands out its own buffer.
 
     Raises:
         ProblemError: not multipart, no such field, malformed, cut short or too large.
@@ -108,7 +110,7 @@ async def read_file(request: Request, limit: int) -> bytearray:
             HTTPStatus.UNPROCESSABLE_ENTITY,
             f"send the recording in the multipart field {FIELD!r}; the request has {found}",
         )
-    return part.content
+    return part.content.getvalue()
 
 
 def too_large(limit: int) -> ProblemError:

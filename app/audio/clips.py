@@ -1,5 +1,6 @@
 """Cutting a recording into the fixed lengths that a network reads."""
 
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -37,18 +38,33 @@ def starts(samples: int, length: int, hop: int) -> list[int]:
 
 
 def cut(
-    samples: NDArray[np.float32], length: int, hop: int, how: Literal["repeat", "pad"]
-) -> list[NDArray[np.float32]]:
-    """Cut a recording into overlapping clips of `length` samples, `hop` apart.
+    blocks: Iterable[NDArray[np.float32]], length: int, hop: int, how: Literal["repeat", "pad"]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Cut a recording that comes in blocks into overlapping clips; see `starts`.
+
+    Holds little more than a clip and a block of it.
 
     Args:
-        samples: mono, shape `[samples]`, not empty.
+        blocks: mono, each of shape `[samples]`, together not empty.
         length: samples in a clip.
-        hop: samples between the starts of neighbours.
+        hop: samples between the starts of neighbours, at most `length`.
         how: what to do with a recording shorter than a clip.
 
-    Returns:
-        at least one clip, each a view of shape `[length]` where the recording is long enough.
+    Yields:
+        first sample of a clip, and the clip, shape `[length]`; at least one.
     """
-    filled = fill(samples, length, how)
-    return [filled[start : start + length] for start in starts(filled.size, length, hop)]
+    held = np.empty(0, np.float32)
+    first = 0  # sample of the recording that `held` begins with
+    following = 0  # start of the next clip
+    for block in blocks:
+        held = np.concatenate([held, block]) if held.size else block
+        while following + length <= first + held.size:
+            yield following, held[following - first :][:length]
+            following += hop
+        # The last clip may have to begin anywhere after the one before.
+        needless = max(0, following - hop - first)
+        held, first = held[needless:], first + needless
+    if following == 0:
+        yield 0, fill(held, length, how)
+    elif following - hop + length < first + held.size:
+        yield first + held.size - length, held[-length:]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audio.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
-from app.audio.source import ACCEPTED_FORMATS, AudioInfo
+from app.audio.source import ACCEPTED_FORMATS, BLOCK_FRAMES, AudioInfo
 
 # Only these demuxers and decoders ever see an upload: FFmpeg also knows playlists and
 # network protocols, which could be made to read other files.
@@ -42,16 +42,26 @@ class AvSource:
         """See `AudioSource.blocks`."""
         planar = av.AudioResampler(format="fltp")
         decoded = 0
+        held: list[NDArray[np.float32]] = []
+        holding = 0
         try:
             for frame in self._container.decode(self._stream):
                 for converted in planar.resample(frame):
-                    decoded += converted.samples
-                    yield converted.to_ndarray().astype(np.float32, copy=False).T
+                    held.append(converted.to_ndarray().astype(np.float32, copy=False))
+                    holding += converted.samples
+                # Frames hold a fiftieth of a second: whoever works on blocks wants longer ones.
+                if holding >= BLOCK_FRAMES:
+                    yield _joined(held)
+                    decoded += holding
+                    held, holding = [], 0
         except av.error.FFmpegError as error:
             raise CorruptAudioError(
                 f"the {self.info.format} file is damaged after "
-                f"{decoded / self.info.sample_rate:.2f} s: {error.strerror}"
+                f"{(decoded + holding) / self.info.sample_rate:.2f} s: {error.strerror}"
             ) from error
+        if held:
+            yield _joined(held)
+            decoded += holding
         found = decoded / self.info.sample_rate
         declared = self.info.seconds
         if declared is not None and found < declared - _DURATION_TOLERANCE:
@@ -62,7 +72,7 @@ class AvSource:
 
 
 @contextmanager
-def open_av(data: bytes | bytearray) -> Iterator[AvSource]:
+def open_av(data: bytes) -> Iterator[AvSource]:
     """Open a recording held in memory.
 
     Raises:
@@ -100,6 +110,11 @@ def open_av(data: bytes | bytearray) -> Iterator[AvSource]:
         yield AvSource(container, stream)
 
 
+def _joined(planes: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Blocks of shape `[channels, frames]` as one of `[frames, channels]`."""
+    return np.concatenate(planes, axis=1).T
+
+
 def _declared_seconds(
     container: av.container.InputContainer, stream: av.AudioStream
 ) -> float | None:
@@ -113,6 +128,6 @@ def _declared_seconds(
     return None
 
 
-def _looks_like_mp4_or_webm(data: bytes | bytearray) -> bool:
+def _looks_like_mp4_or_webm(data: bytes) -> bool:
     """Whether the first bytes are an MP4 `ftyp` box or an EBML header (WebM, Matroska)."""
     return data[4:8] == b"ftyp" or data[:4] == b"\x1a\x45\xdf\xa3"

@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from app.audio.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
-from app.audio.source import ACCEPTED_FORMATS, AudioInfo
+from app.audio.source import ACCEPTED_FORMATS, BLOCK_FRAMES, AudioInfo
 
 # libsndfile's name of each container that is accepted, and ours.
 _FORMATS = {
@@ -25,7 +25,6 @@ _FORMATS = {
 }
 # SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING of sndfile.h.
 _NOT_OURS = (1, 4)
-_BLOCK_FRAMES = 1 << 16
 # What libsndfile says of a FLAC that was written to a pipe: its length is not known.
 _UNKNOWN_FRAMES = 0x7FFF_FFFF_FFFF_FFFF
 _OGG_CODEC = slice(28, 33)  # the first bytes after the header of the first page
@@ -52,7 +51,7 @@ class SoundFileSource:
         decoded = 0
         while True:
             try:
-                block = self._file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+                block = self._file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
                 raise CorruptAudioError(
                     f"the {self.info.format} file is damaged after "
@@ -71,7 +70,7 @@ class SoundFileSource:
 
 
 @contextmanager
-def open_sndfile(data: bytes | bytearray) -> Iterator[SoundFileSource]:
+def open_sndfile(data: bytes) -> Iterator[SoundFileSource]:
     """Open a recording held in memory.
 
     Raises:
@@ -104,7 +103,7 @@ def open_sndfile(data: bytes | bytearray) -> Iterator[SoundFileSource]:
         yield SoundFileSource(file)
 
 
-def _is_read_badly(file: soundfile.SoundFile, data: bytes | bytearray) -> bool:
+def _is_read_badly(file: soundfile.SoundFile, data: bytes) -> bool:
     """Whether libsndfile opens the file but would not read it to its end.
 
     It guesses the length of an MP3 that has no Xing or Info frame, and stops there; and it
@@ -119,7 +118,7 @@ def _is_read_badly(file: soundfile.SoundFile, data: bytes | bytearray) -> bool:
     return False
 
 
-def _id3_size(data: bytes | bytearray) -> int:
+def _id3_size(data: bytes) -> int:
     """Bytes of the ID3v2 tag in front (id3.org, ID3v2.4.0: four times seven bits, and a header)."""
     if data[:3] != b"ID3" or len(data) < 10:
         return 0
@@ -129,7 +128,7 @@ def _id3_size(data: bytes | bytearray) -> int:
     return size + 10
 
 
-def _refuse_cut_wav(data: bytes | bytearray) -> None:
+def _refuse_cut_wav(data: bytes) -> None:
     """Compare the size that the `data` chunk declares with what is there.
 
     libsndfile reads a WAV that was cut off without a word. Chunks: RIFF, Multimedia
@@ -150,7 +149,7 @@ def _refuse_cut_wav(data: bytes | bytearray) -> None:
         offset += size + size % 2
 
 
-def _refuse_cut_aiff(data: bytes | bytearray) -> None:
+def _refuse_cut_aiff(data: bytes) -> None:
     """Compare the size that the `FORM` chunk declares with what is there (AIFF 1.3, 1989)."""
     (size,) = struct.unpack_from(">I", data, 4)
     present = len(data) - 8
@@ -160,7 +159,7 @@ def _refuse_cut_aiff(data: bytes | bytearray) -> None:
         )
 
 
-def _refuse_cut_ogg(data: bytes | bytearray) -> None:
+def _refuse_cut_ogg(data: bytes) -> None:
     """Check that the last page is whole (RFC 3533, section 6: header, segment table, body)."""
     page = data.rfind(b"OggS")
     table = page + 27

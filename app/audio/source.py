@@ -11,6 +11,9 @@ ACCEPTED_FORMATS = (
     "WAV, FLAC, AIFF, Ogg (Vorbis, Opus, FLAC), MP3, M4A/MP4 (AAC, ALAC), AAC and WebM"
 )
 
+BLOCK_FRAMES = 1 << 18
+"""of a block: a few seconds, so that a short recording is one block and a long one is not held"""
+
 
 @dataclass(frozen=True)
 class AudioInfo:

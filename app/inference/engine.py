@@ -1,7 +1,6 @@
 """Engines: one compiled network each, and what a recording's clips make it say."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -10,11 +9,11 @@ import openvino
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from app.audio.clips import cut
-from app.audio.frontend import FrontEnd, log_mel
+from app.audio.features import clip_blocks
+from app.audio.frontend import FrontEnd
 
-# Throughput hardly grows beyond eight clips at a time, memory does.
-_BATCH = 8
+BATCH = 8
+"""clips at a time: throughput hardly grows beyond, memory does"""
 
 
 class Engine(Protocol):
@@ -28,14 +27,26 @@ class Engine(Protocol):
 class OpenVinoEngine:
     """OpenVINO on the CPU, on an ONNX file."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, *, streams: int = 1, cache: Path | None = None) -> None:
         """Compile `model`.
+
+        Args:
+            model: the ONNX file.
+            streams: batches that are worked on at the same time, each on its share of the cores.
+            cache: folder for the compiled graph, so that the next start need not compile.
 
         Raises RuntimeError when OpenVINO cannot read or compile it.
         """
         core = openvino.Core()
+        if cache is not None:
+            core.set_property({"CACHE_DIR": str(cache)})
         self._compiled = core.compile_model(
-            core.read_model(model), "CPU", {"PERFORMANCE_HINT": "LATENCY"}
+            core.read_model(model),
+            "CPU",
+            {
+                "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
+                "NUM_STREAMS": streams,
+            },
         )
         self._threads = threading.local()
         # OpenVINO's binding sets itself up during the first inference of a process, and two
@@ -68,17 +79,11 @@ def recording_logits(
     Returns:
         shape `[clips, labels]`; the clips are those of `app.audio.clips.cut`.
     """
-    return np.concatenate([engine.infer(batch) for batch in _batches(samples, front_end)])
+    blocks = clip_blocks([samples], front_end, clips=BATCH)
+    return np.concatenate([engine.infer(block.spectrograms) for block in blocks])
 
 
 def calibrate(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     """Softmax of `logits / temperature` over the last axis (Guo et al., ICML 2017)."""
     probabilities: NDArray[np.float32] = softmax(logits / np.float32(temperature), axis=-1)
     return probabilities
-
-
-def _batches(samples: NDArray[np.float32], front_end: FrontEnd) -> Iterator[NDArray[np.float32]]:
-    clips = cut(samples, front_end.clip_samples, front_end.clip_hop_samples, front_end.short_clip)
-    for first in range(0, len(clips), _BATCH):
-        spectrograms = [log_mel(clip, front_end) for clip in clips[first : first + _BATCH]]
-        yield np.stack(spectrograms)[:, None]

@@ -49,7 +49,7 @@ below_label = st.builds(lambda folders, file: (*folders, file), st.lists(words, 
 
 
 @given(st.dictionaries(words, st.sets(below_label, max_size=4), min_size=2, max_size=4))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_every_recording_is_found_once(tree: dict[str, set[tuple[str, ...]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)

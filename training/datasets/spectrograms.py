@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from app.audio.clips import cut
+from app.audio.clips import fill
 from app.audio.errors import AudioError
 from app.audio.frontend import log_mel
 from app.audio.recording import read_recording
@@ -80,10 +80,6 @@ class UrbanSoundDataset(Dataset[tuple[Tensor, int]]):
             )
         except AudioError as error:
             raise type(error)(f"{clip.path}: {error}") from error
-        first, *_ = cut(
-            recording.samples,
-            parameters.clip_samples,
-            parameters.clip_hop_samples,
-            parameters.short_clip,
-        )
+        length = parameters.clip_samples
+        first = fill(recording.samples, length, parameters.short_clip)[:length]
         return torch.from_numpy(log_mel(first, parameters))[None], self.labels.index(clip.label)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi import Request
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.problems import ProblemError
@@ -45,7 +45,6 @@ def read(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
     cuts=st.lists(st.integers(0, 700), max_size=8),
     before=st.booleans(),
 )
-@settings(deadline=None)
 def test_the_file_is_what_was_sent_wherever_it_is_cut(
     content: bytes, cuts: list[int], before: bool
 ) -> None:
@@ -80,7 +79,6 @@ def test_a_declared_length_over_the_limit_is_refused_before_reading() -> None:
 
 
 @given(st.binary(max_size=400))
-@settings(deadline=None)
 def test_any_other_body_is_a_problem(body: bytes) -> None:
     with pytest.raises(ProblemError) as error:
         read([b"--" + BOUNDARY + body])

@@ -61,7 +61,7 @@ def test_shape_and_scale() -> None:
 
 
 @given(gain_db=st.floats(-40, 20))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_gain_changes_nothing(gain_db: float) -> None:
     samples = make("car_horn", seed=2)
     louder = samples * np.float32(10 ** (gain_db / 20))

@@ -104,7 +104,7 @@ def test_any_rate_is_resampled_as_soxr_does_in_one_go(rate: int) -> None:
 
 
 @given(channels=st.integers(1, 8), frames=st.integers(16, 4000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_channels_are_averaged(channels: int, frames: int) -> None:
     samples = np.random.default_rng(frames).uniform(-1, 1, (frames, channels)).astype(np.float32)
     recording = read(encode(samples, RATE, "WAV", "FLOAT"))
@@ -161,7 +161,7 @@ def test_a_truncated_file_is_an_error(name: str, share: float) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_damaged_bytes_give_sound_or_a_clear_error(name: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     data = np.frombuffer(ALL[name], np.uint8).copy()

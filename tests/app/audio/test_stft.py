@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import signal as scipy_signal
@@ -130,7 +130,6 @@ def test_hamming_hides_what_leaks_from_a_rectangular_window() -> None:
     hop=st.integers(1, 500),
     window=st.sampled_from(WINDOWS),
 )
-@settings(deadline=None)
 def test_every_shape_is_covered(samples: int, half: int, hop: int, window: WindowName) -> None:
     spectrum = stft(NOISE[:samples], n_fft=2 * half, hop_length=hop, window=window)
     assert spectrum.shape == (half + 1, 1 + samples // hop)

@@ -1,0 +1,43 @@
+"""A recording as the network reads it: spectrograms of its clips, a block at a time."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.audio.clips import cut
+from app.audio.frontend import FrontEnd, log_mel
+
+
+@dataclass(frozen=True)
+class ClipBlock:
+    """Neighbouring clips of a recording."""
+
+    starts: list[float]
+    """seconds from the recording's beginning"""
+    spectrograms: NDArray[np.float32]
+    """shape `[clips, 1, n_mels, frames]`"""
+    last: bool
+    """whether the recording ends with these"""
+
+
+def clip_blocks(
+    blocks: Iterable[NDArray[np.float32]], front_end: FrontEnd, *, clips: int
+) -> Iterator[ClipBlock]:
+    """Cut a recording into clips and take their spectrograms, `clips` at a time.
+
+    Args:
+        blocks: mono at `front_end.sample_rate`, each of shape `[samples]`, together not empty.
+        front_end: how a clip is cut and heard.
+        clips: in each block but the last, at least 1.
+    """
+    cuts = cut(blocks, front_end.clip_samples, front_end.clip_hop_samples, front_end.short_clip)
+    here = list(islice(cuts, clips))
+    while here:
+        starts = [start / front_end.sample_rate for start, _ in here]
+        spectrograms = np.stack([log_mel(clip, front_end) for _, clip in here])[:, None]
+        # One that is not full is the last: a short recording is known to end without asking.
+        here = list(islice(cuts, clips)) if len(here) == clips else []
+        yield ClipBlock(starts, spectrograms, last=not here)
