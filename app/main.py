@@ -1,16 +1,22 @@
 """The service: `create_app` wires it, `python -m app` runs it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
+import threadpoolctl
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import classify, health, models, problems, spectrogram
+from app.api import classify, health, problems, spectrogram
+from app.api import models as models_api
 from app.api.state import Service
 from app.genres import GenreLibrary
-from app.inference.models import load_models
+from app.inference.engine import BATCH
+from app.inference.engines import make_engine
+from app.inference.models import Key, Loading, Models
 from app.settings import Settings
 
 _DESCRIPTION = """
@@ -25,16 +31,45 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # The engine and the requests' own threads share the cores; BLAS has none to spare.
+        threadpoolctl.threadpool_limits(1, "blas")
+        models = Models(settings.models_dir, _loading(settings))
         app.state.service = Service(
             settings=settings,
-            models=await anyio.to_thread.run_sync(load_models, settings.models_dir),
+            models=models,
             genres=GenreLibrary(settings.genres_dir),
             threads=anyio.CapacityLimiter(settings.threads),
         )
-        yield
+        await models.preload(key for key in models.entries if _is_preloaded(key, settings))
+        async with asyncio.TaskGroup() as tasks:
+            releasing = tasks.create_task(_release_unused(models, settings.release_seconds))
+            yield
+            releasing.cancel()
 
     app = FastAPI(title="Earshot", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
     problems.install(app)
-    for module in (classify, spectrogram, models, health):
+    for module in (classify, spectrogram, models_api, health):
         app.include_router(module.router)
     return app
+
+
+def _loading(settings: Settings) -> Loading:
+    return Loading(
+        make_engine=partial(
+            make_engine, name=settings.engine, streams=settings.streams, cache=settings.cache_dir
+        ),
+        # Each request offers one block at a time.
+        max_waiting=settings.max_requests * BATCH,
+        streams=settings.streams,
+    )
+
+
+def _is_preloaded(key: Key, settings: Settings) -> bool:
+    _, window = key
+    return settings.preload == "all" or (settings.preload == "default" and window == "hann")
+
+
+async def _release_unused(models: Models, seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds / 2)
+        models.release_unused(seconds)

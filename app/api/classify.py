@@ -9,11 +9,10 @@ from fastapi import APIRouter, Path, Query, Request
 from app.api import problems, schemas
 from app.api.state import ServiceDependency
 from app.api.uploads import FIELD, read_file
-from app.audio.clips import starts
-from app.audio.recording import Recording, read_recording
 from app.audio.windows import WindowName
+from app.checkpoints.card import Card
 from app.checkpoints.labels import TaskName
-from app.inference.classifier import Answer, Classifier
+from app.inference.classifier import Answer
 
 router = APIRouter(tags=["classify"])
 
@@ -64,23 +63,16 @@ async def classify(
     Send one recording in the multipart field `file`. The probabilities are calibrated:
     of all answers given with 0.8, about eight in ten should be right.
     """
-    classifier = service.models.get(task, window)
-    data = await read_file(request, service.settings.max_upload_bytes)
-    return await service.compute(_classify, classifier, data, service.settings.max_seconds, top_k)
+    with service.admitted():
+        classifier = await service.models.get(task, window)
+        data = await read_file(request, service.settings.max_upload_bytes)
+        hearing = classifier.classify(
+            data, max_seconds=service.settings.max_seconds, on_thread=service.compute
+        )
+        return _describe(classifier.card, await service.answer(request, hearing), top_k)
 
 
-def _classify(
-    classifier: Classifier, data: bytearray, max_seconds: float, top_k: int
-) -> schemas.Classification:
-    sample_rate = classifier.card.front_end.sample_rate
-    recording = read_recording(data, sample_rate=sample_rate, max_seconds=max_seconds)
-    return _describe(classifier, recording, classifier.classify(recording.samples), top_k)
-
-
-def _describe(
-    classifier: Classifier, recording: Recording, answer: Answer, top_k: int
-) -> schemas.Classification:
-    card, info = classifier.card, recording.info
+def _describe(card: Card, answer: Answer, top_k: int) -> schemas.Classification:
     order = np.argsort(answer.probabilities)[::-1][:top_k]
     ranked = [
         schemas.RankedLabel(label=card.labels[i], probability=round(float(p), 4))
@@ -92,33 +84,27 @@ def _describe(
         probability=ranked[0].probability,
         ranked=ranked,
         clip=schemas.Clip(
-            seconds=round(recording.seconds, 3),
-            sample_rate=info.sample_rate,
-            channels=info.channels,
-            format=info.format,
+            seconds=round(answer.seconds, 3),
+            sample_rate=answer.info.sample_rate,
+            channels=answer.info.channels,
+            format=answer.info.format,
         ),
         checkpoint=schemas.CheckpointName(
             task=card.task, window=card.front_end.window, version=card.version
         ),
-        segments=_segments(classifier, recording, answer),
+        segments=_segments(card, answer),
     )
 
 
-def _segments(
-    classifier: Classifier, recording: Recording, answer: Answer
-) -> list[schemas.Segment] | None:
+def _segments(card: Card, answer: Answer) -> list[schemas.Segment] | None:
     if len(answer.clip_probabilities) == 1:
         return None
-    labels, front_end = classifier.card.labels, classifier.card.front_end
-    first_samples = starts(
-        recording.samples.size, front_end.clip_samples, front_end.clip_hop_samples
-    )
     return [
         schemas.Segment(
-            start=round(start / front_end.sample_rate, 3),
-            end=round((start + front_end.clip_samples) / front_end.sample_rate, 3),
-            label=labels[int(probabilities.argmax())],
+            start=round(start, 3),
+            end=round(start + card.front_end.clip_seconds, 3),
+            label=card.labels[int(probabilities.argmax())],
             probability=round(float(probabilities.max()), 4),
         )
-        for start, probabilities in zip(first_samples, answer.clip_probabilities, strict=True)
+        for start, probabilities in zip(answer.clip_starts, answer.clip_probabilities, strict=True)
     ]

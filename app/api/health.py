@@ -19,8 +19,8 @@ async def healthz() -> schemas.Health:
 
 @router.get("/readyz", responses=problems.responses(HTTPStatus.SERVICE_UNAVAILABLE))
 async def readyz(service: ServiceDependency) -> schemas.Health:
-    """Answer 200 once at least one checkpoint is loaded."""
-    if not service.models.loaded:
+    """Answer 200 while at least one checkpoint can answer."""
+    if all(entry.status == "failed" for entry in service.models.entries.values()):
         raise problems.ProblemError(
             "not-ready",
             "No checkpoint is loaded",

@@ -1,9 +1,10 @@
-"""`GET /models`: which checkpoints are loaded, and how good they are."""
+"""`GET /models`: which checkpoints there are, and how good they are."""
 
 from fastapi import APIRouter
 
 from app.api import schemas
 from app.api.state import ServiceDependency
+from app.inference.models import Entry, Key
 
 router = APIRouter(tags=["service"])
 
@@ -11,20 +12,21 @@ router = APIRouter(tags=["service"])
 @router.get("/models", response_model_exclude_none=True)
 async def models(service: ServiceDependency) -> schemas.ModelList:
     """List every checkpoint of the store, with the metrics of its card."""
-    loaded = [
-        schemas.LoadedModel(
-            task=task,
-            window=window,
-            status="loaded",
-            version=classifier.card.version,
-            labels=list(classifier.card.labels),
-            clip_seconds=classifier.card.front_end.clip_seconds,
-            metrics=classifier.card.metrics,
-        )
-        for (task, window), classifier in service.models.loaded.items()
-    ]
-    failed = [
-        schemas.LoadedModel(task=task, window=window, status="failed", error=str(error))
-        for (task, window), error in service.models.failed.items()
-    ]
-    return schemas.ModelList(models=loaded + failed)
+    return schemas.ModelList(
+        models=[_describe(key, entry) for key, entry in service.models.entries.items()]
+    )
+
+
+def _describe(key: Key, entry: Entry) -> schemas.Model:
+    task, window = key
+    card = entry.card
+    return schemas.Model(
+        task=task,
+        window=window,
+        status=entry.status,
+        version=card and card.version,
+        labels=card and list(card.labels),
+        clip_seconds=card and card.front_end.clip_seconds,
+        metrics=card and card.metrics,
+        error=entry.error and str(entry.error),
+    )

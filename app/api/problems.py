@@ -1,6 +1,7 @@
 """Errors as `application/problem+json` (RFC 9457)."""
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -13,10 +14,13 @@ from starlette.requests import ClientDisconnect
 
 from app.audio import errors as audio
 from app.checkpoints.errors import CheckpointError
+from app.inference.batcher import OverloadedError
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+# Long enough for a full queue to be answered.
+_RETRY_AFTER_SECONDS = 1
 
 
 class Problem(BaseModel):
@@ -33,9 +37,18 @@ class Problem(BaseModel):
 class ProblemError(Exception):
     """Raised by handlers to answer with a problem."""
 
-    def __init__(self, kind: str, title: str, status: HTTPStatus, detail: str) -> None:
+    def __init__(
+        self,
+        kind: str,
+        title: str,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.problem = _problem_of(kind, title, status, detail)
+        self.headers = headers
 
 
 _AUDIO: dict[type[audio.AudioError], tuple[str, str, HTTPStatus]] = {
@@ -77,6 +90,17 @@ def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def overloaded(detail: str) -> ProblemError:
+    """The problem of more work than can be done now."""
+    return ProblemError(
+        "overloaded",
+        "The server has more to do than it can",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        f"{detail}; try again in a moment",
+        headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
+    )
+
+
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem, and describe problems in its OpenAPI document."""
     describe = app.openapi
@@ -90,12 +114,17 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     async def _problem(_: Request, error: ProblemError) -> JSONResponse:
-        return _answer(error.problem)
+        return _answer(error.problem, error.headers)
 
     @app.exception_handler(audio.AudioError)
     async def _audio(_: Request, error: audio.AudioError) -> JSONResponse:
         kind, title, status = _AUDIO[type(error)]
         return _answer(_problem_of(kind, title, status, str(error)))
+
+    @app.exception_handler(OverloadedError)
+    async def _overloaded(_: Request, error: OverloadedError) -> JSONResponse:
+        refusal = overloaded(str(error))
+        return _answer(refusal.problem, refusal.headers)
 
     @app.exception_handler(CheckpointError)
     async def _checkpoint(_: Request, error: CheckpointError) -> JSONResponse:
@@ -153,7 +182,7 @@ def _problem_of(kind: str, title: str, status: HTTPStatus, detail: str) -> Probl
     return Problem(type=f"/problems/{kind}", title=title, status=status.value, detail=detail)
 
 
-def _answer(problem: Problem, headers: Any = None) -> JSONResponse:
+def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
     return JSONResponse(
         problem.model_dump(), problem.status, headers=headers, media_type=MEDIA_TYPE
     )

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 from app.audio.windows import WindowName
 from app.checkpoints.card import Metrics
 from app.checkpoints.labels import TaskName
+from app.inference.models import Status
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, description="seconds")]
@@ -60,12 +61,15 @@ class Classification(BaseModel):
     )
 
 
-class LoadedModel(BaseModel):
-    """A checkpoint that is loaded, or the reason why it is not."""
+class Model(BaseModel):
+    """A checkpoint of the store."""
 
     task: TaskName
     window: WindowName
-    status: Literal["loaded", "failed"]
+    status: Status = Field(
+        description="loaded: answers at once; available: is loaded when it is first asked for; "
+        "failed: see `error`"
+    )
     version: str | None = None
     labels: list[str] | None = None
     clip_seconds: float | None = None
@@ -78,7 +82,7 @@ class LoadedModel(BaseModel):
 class ModelList(BaseModel):
     """Everything in the store."""
 
-    models: list[LoadedModel]
+    models: list[Model]
 
 
 class Health(BaseModel):

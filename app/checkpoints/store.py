@@ -20,6 +20,7 @@ from app.checkpoints.labels import TASKS, TaskName
 
 CARD = "card.json"
 MODEL = "model.onnx"
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Checkpoint:
     def model(self) -> Path:
         """The inference graph."""
         return self.folder / MODEL
+
+    @property
+    def weights(self) -> Path | None:
+        """The weights before quantisation, where the checkpoint has them."""
+        return self.folder / WEIGHTS if WEIGHTS in self.card.files else None
 
 
 def checkpoint_folder(root: Path, task: TaskName, window: WindowName) -> Path:
@@ -50,6 +56,26 @@ def present(root: Path) -> list[tuple[TaskName, WindowName]]:
     ]
 
 
+def read_card(root: Path, task: TaskName, window: WindowName) -> Card:
+    """Read a checkpoint's card, and leave its other files alone.
+
+    Raises:
+        MissingCheckpointError: there is no such folder.
+        DamagedCheckpointError: the card is missing or not as it should be.
+    """
+    folder = checkpoint_folder(root, task, window)
+    if not folder.is_dir():
+        raise MissingCheckpointError(f"no checkpoint for {task} with the {window} window")
+    card = _parse_card(folder / CARD)
+    if (card.task, card.front_end.window) != (task, window):
+        raise DamagedCheckpointError(
+            f"{task}/{window}: the card is for {card.task}/{card.front_end.window}"
+        )
+    if MODEL not in card.files:
+        raise DamagedCheckpointError(f"{task}/{window}: the card lists no {MODEL}")
+    return card
+
+
 def load(root: Path, task: TaskName, window: WindowName) -> Checkpoint:
     """Read a checkpoint's card and check the hash of each file.
 
@@ -57,16 +83,8 @@ def load(root: Path, task: TaskName, window: WindowName) -> Checkpoint:
         MissingCheckpointError: there is no such folder.
         DamagedCheckpointError: the card or a file is missing or not as it should be.
     """
+    card = read_card(root, task, window)
     folder = checkpoint_folder(root, task, window)
-    if not folder.is_dir():
-        raise MissingCheckpointError(f"no checkpoint for {task} with the {window} window")
-    card = _read_card(folder / CARD)
-    if (card.task, card.front_end.window) != (task, window):
-        raise DamagedCheckpointError(
-            f"{task}/{window}: the card is for {card.task}/{card.front_end.window}"
-        )
-    if MODEL not in card.files:
-        raise DamagedCheckpointError(f"{task}/{window}: the card lists no {MODEL}")
     for name, expected in card.files.items():
         try:
             found = sha256(folder / name)
@@ -148,7 +166,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_card(path: Path) -> Card:
+def _parse_card(path: Path) -> Card:
     where = f"{path.parent.parent.name}/{path.parent.name}"
     try:
         return Card.model_validate_json(path.read_bytes())

@@ -1,36 +1,93 @@
-"""From a recording's samples to a calibrated answer."""
+"""From the bytes of a file to a calibrated answer, a block of clips at a time."""
 
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.audio.features import ClipBlock, clip_blocks
+from app.audio.recording import MonoStream
+from app.audio.source import AudioInfo
 from app.checkpoints.card import Card
-from app.inference.engine import Engine, calibrate, recording_logits
+from app.inference.batcher import Batcher
+from app.inference.engine import BATCH, calibrate
+
+T = TypeVar("T")
+
+
+class OnThread(Protocol):
+    """Runs a function on a worker thread."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        """What `work` returns."""
+        ...
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Probabilities for a recording, and for each of the clips it was cut into."""
+    """What was heard in a recording, and in each of the clips that it was cut into."""
 
     probabilities: NDArray[np.float32]
     """shape `[labels]`, in the order of the card's labels; they add up to 1"""
     clip_probabilities: NDArray[np.float32]
     """shape `[clips, labels]`"""
+    clip_starts: list[float]
+    """seconds"""
+    seconds: float
+    """duration of the recording"""
+    info: AudioInfo
 
 
 class Classifier:
-    """A checkpoint's card and its compiled network."""
+    """A checkpoint's card and its network."""
 
-    def __init__(self, card: Card, engine: Engine) -> None:
+    def __init__(self, card: Card, batcher: Batcher) -> None:
         self.card = card
-        self._engine = engine
+        self._batcher = batcher
 
-    def classify(self, samples: NDArray[np.float32]) -> Answer:
-        """Answer for a mono recording at the card's sample rate, of any length but zero.
+    async def classify(self, data: bytes, *, max_seconds: float, on_thread: OnThread) -> Answer:
+        """Answer for a file in any accepted format.
 
-        The recording's probabilities are the mean of its clips'.
+        A block of clips is decoded and made into spectrograms on a worker thread while the
+        network reads the block before: of a long recording little more than that is held.
+
+        Args:
+            data: the file.
+            max_seconds: longest recording accepted.
+            on_thread: how work is taken off the event loop.
+
+        Raises:
+            AudioError: one of its kinds, for whatever makes the recording unfit.
+            OverloadedError: too many clips wait for the network.
         """
-        logits = recording_logits(self._engine, samples, self.card.front_end)
-        clip_probabilities = calibrate(logits, self.card.temperature)
-        return Answer(clip_probabilities.mean(axis=0), clip_probabilities)
+        front_end = self.card.front_end
+        stream = MonoStream(data, sample_rate=front_end.sample_rate, max_seconds=max_seconds)
+        blocks = clip_blocks(stream.blocks(), front_end, clips=BATCH)
+        starts, logits = await self._listen(blocks, on_thread)
+        probabilities = calibrate(logits, self.card.temperature)
+        return Answer(
+            probabilities.mean(axis=0), probabilities, starts, stream.seconds, stream.info
+        )
+
+    async def _listen(
+        self, blocks: Iterator[ClipBlock], on_thread: OnThread
+    ) -> tuple[list[float], NDArray[np.float32]]:
+        starts: list[float] = []
+        logits: list[NDArray[np.float32]] = []
+        block = await on_thread(blocks.__next__)
+        while True:
+            following = None if block.last else asyncio.ensure_future(on_thread(blocks.__next__))
+            try:
+                logits.append(await self._batcher.infer(block.spectrograms))
+            except BaseException:
+                if following is not None:
+                    # The file must not be closed while a thread reads it.
+                    await asyncio.wait([following])
+                raise
+            starts += block.starts
+            if following is None:
+                return starts, np.concatenate(logits)
+            block = await following

@@ -223,12 +223,16 @@ def test_a_damaged_checkpoint_does_not_stop_the_others(trained_store: Path, tmp_
     (damaged / "card.json").write_text(json.dumps(card))
     with (damaged / "model.onnx").open("r+b") as file:
         file.write(b"damage")
+    shutil.copytree(store / "urban-sound" / "hann", store / "urban-sound" / "rectangular")
+    card["front_end"]["window"] = "rectangular"
+    (store / "urban-sound" / "rectangular" / "card.json").write_text(json.dumps(card))
     with serve(models_dir=store) as client:
         assert post(client, WAV).json()["label"] == "siren"
         detail = problem(post(client, WAV, window="hamming"), 503, "checkpoint-unavailable")
         assert detail == "urban-sound/hamming: model.onnx does not have the SHA-256 of its card"
         models = {model["window"]: model for model in client.get("/models").json()["models"]}
         assert models["hann"]["status"] == "loaded"
+        assert models["rectangular"]["status"] == "available"
         assert (models["hamming"]["status"], models["hamming"]["error"]) == ("failed", detail)
         assert client.get("/readyz").status_code == 200
 
@@ -239,3 +243,43 @@ def test_without_checkpoints_it_is_alive_but_not_ready(tmp_path: Path) -> None:
         problem(client.get("/readyz"), 503, "not-ready")
         assert client.get("/models").json() == {"models": []}
         problem(post(client, WAV), 503, "checkpoint-unavailable")
+
+
+def test_an_unfinished_upload_holds_a_place_and_gives_it_back(trained_store: Path) -> None:
+    with serve(models_dir=trained_store, max_requests=1) as client:
+        address = (client.base_url.host, client.base_url.port)
+        with socket.create_connection(address) as connection:
+            connection.sendall(
+                f"POST {URBAN} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+                f"Expect: 100-continue\r\n"
+                f"Content-Type: multipart/form-data; boundary=cut\r\n\r\n".encode()
+            )
+            # The server asks for the body: the request was accepted.
+            assert b"100 Continue" in connection.recv(1000)
+            response = post(client, WAV)
+            detail = problem(response, 503, "overloaded")
+            assert detail == "1 requests are being answered already; try again in a moment"
+            assert response.headers["retry-after"] == "1"
+            assert client.get("/readyz").status_code == 200
+        while (response := post(client, WAV)).status_code == 503:
+            pass
+        assert response.json()["label"] == "siren"
+
+
+def test_an_answer_that_takes_too_long_is_refused(trained_store: Path) -> None:
+    with serve(models_dir=trained_store, request_seconds=0.001) as client:
+        detail = problem(post(client, WAV), 503, "overloaded")
+        assert detail.startswith("there was no answer within 0.001 seconds")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads a process's memory from /proc")
+def test_a_long_recording_is_not_held(trained_store: Path) -> None:
+    """Half an hour: 115 MB of samples if they were decoded at once."""
+    scene = np.tile(np.concatenate([make("siren", 7), make("drilling", 8)]), 450)
+    data = encode(scene, RATE, "FLAC")
+    with serve(models_dir=trained_store) as client:
+        assert post(client, WAV).status_code == 200
+        before = client.peak_memory()
+        answer = post(client, data).json()
+        assert answer["clip"]["seconds"] == 1800
+        assert client.peak_memory() - before < 2 * len(data) + 40_000_000
