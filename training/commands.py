@@ -22,7 +22,7 @@ from training.fit import Run, default_workers
 from training.held_out import Folds
 from training.material import Source
 from training.pretrain import PretrainingJob, pretrain
-from training.recipes import LABEL_PRETRAINING, RECIPES, TEACHING, Recipe
+from training.recipes import RECIPES, TEACHING, Recipe, label_pretraining
 from training.report import write_report
 from training.runs import FP32_MODEL, RunError
 from training.splits import SplitError
@@ -43,7 +43,7 @@ def _pretrain(options: argparse.Namespace, _: str) -> None:
         task=task,
         data=options.data,
         cache=options.cache,
-        recipe=_adjusted(TEACHING if task is None else LABEL_PRETRAINING, options),
+        recipe=_adjusted(TEACHING if task is None else label_pretraining(task), options),
         held_out=_held_out(options),
         pretrained=options.pretrained,
     )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import lightning
 import numpy as np
+import threadpoolctl
 import torch
 from lightning.pytorch.callbacks import (
     LearningRateMonitor,
@@ -173,7 +174,10 @@ def fit(
         enable_model_summary=False,
         use_distributed_sampler=False,  # ours takes each device's share itself
     )
-    trainer.fit(learner, training, held_out, ckpt_path=last if last.exists() else None)
+    # Batches are made on threads of ours. BLAS would start its own in each of them, for products
+    # too small to gain by it, and have them spin in the way of the network.
+    with threadpoolctl.threadpool_limits(1, "blas"):
+        trainer.fit(learner, training, held_out, ckpt_path=last if last.exists() else None)
     if not trainer.is_global_zero:
         # One process for each device ran up to here; what follows is for the first alone.
         sys.exit()
