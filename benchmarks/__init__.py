@@ -1,0 +1,1 @@
+"""What measures speed; `make bench` runs all of it. Results are in docs/performance.md."""

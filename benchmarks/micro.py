@@ -1,0 +1,108 @@
+"""Where a request's time goes: each step by itself, on the clip that the servers are sent.
+
+python -m benchmarks.micro [--out DIR]
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import threadpoolctl
+
+from app.audio.frontend import FrontEnd, log_mel
+from app.audio.recording import read_recording
+from app.checkpoints import store
+from app.inference.batcher import Batcher
+from app.inference.engine import OpenVinoEngine
+from benchmarks import clips
+
+STORE = Path(__file__).parents[1] / "models_store"
+_REPEATS = 200
+_BATCHES = (1, 2, 4, 8, 16)
+
+
+def main() -> None:
+    """Measure, print and write `micro.json`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/bench"))
+    options = parser.parse_args()
+    threadpoolctl.threadpool_limits(1, "blas")
+    checkpoint = store.load(STORE, "urban-sound", "hann")
+    engine = OpenVinoEngine(checkpoint.model)
+    figures = {
+        **front_end_figures(checkpoint.card.front_end),
+        **engine_figures(engine, checkpoint.card.front_end),
+        **batcher_figures(engine, checkpoint.card.front_end),
+    }
+    for name, milliseconds in figures.items():
+        print(f"{name:40} {milliseconds:8.3f} ms")  # noqa: T201
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "micro.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def front_end_figures(front_end: FrontEnd) -> dict[str, float]:
+    """Decoding and resampling of each format, and the spectrogram of a clip, ms."""
+    figures = {}
+    for format_ in ("wav", "flac", "mp3", "m4a"):
+        data = clips.encode(clips.samples(), format_)
+        figures[f"decode and resample {format_}"] = _milliseconds(
+            lambda data=data: read_recording(
+                data, sample_rate=front_end.sample_rate, max_seconds=60
+            )
+        )
+    clip = read_recording(
+        clips.encode(clips.samples(), "wav"), sample_rate=front_end.sample_rate, max_seconds=60
+    ).samples[: front_end.clip_samples]
+    figures["spectrogram"] = _milliseconds(lambda: log_mel(clip, front_end))
+    return figures
+
+
+def engine_figures(engine: OpenVinoEngine, front_end: FrontEnd) -> dict[str, float]:
+    """The bare network, ms a clip, by batch size."""
+    figures = {}
+    for size in _BATCHES:
+        batch = _spectrograms(size, front_end)
+        figures[f"network, a clip in batches of {size}"] = (
+            _milliseconds(lambda batch=batch: engine.infer(batch)) / size
+        )
+    return figures
+
+
+def batcher_figures(engine: OpenVinoEngine, front_end: FrontEnd) -> dict[str, float]:
+    """What the batcher adds to a clip that comes alone, ms."""
+    clip = _spectrograms(1, front_end)
+
+    async def measure() -> float:
+        batcher = Batcher(engine, max_batch=8, max_waiting=100, streams=1)
+        times = []
+        for _ in range(_REPEATS):
+            start = time.perf_counter()
+            await batcher.infer(clip)
+            times.append(time.perf_counter() - start)
+        return median(times) * 1e3
+
+    return {"network through the batcher, alone": asyncio.run(measure())}
+
+
+def _spectrograms(count: int, front_end: FrontEnd) -> np.ndarray:
+    shape = (count, 1, front_end.n_mels, front_end.frames)
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
+    """Median time of `work`, after a few runs that warm it up."""
+    times = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return median(times[_REPEATS // 10 :]) * 1e3
+
+
+if __name__ == "__main__":
+    main()
