@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from app.audio.windows import WindowName
-from app.checkpoints.card import Metrics
 from app.checkpoints.labels import TaskName
+from app.checkpoints.metrics import Metrics
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, description="seconds")]

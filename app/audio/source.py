@@ -7,10 +7,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-ACCEPTED_FORMATS = (
-    "WAV, FLAC, AIFF, Ogg (Vorbis, Opus, FLAC), MP3, M4A/MP4 (AAC, ALAC), AAC and WebM"
-)
-
 
 @dataclass(frozen=True)
 class AudioInfo:
