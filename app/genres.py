@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-_SUFFIXES = {".wav", ".flac", ".aiff", ".aif", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm"}
+from app.audio.formats import SUFFIXES
 
 
 class GenreError(ValueError):
@@ -41,4 +41,4 @@ class GenreLibrary:
 def _recordings(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)

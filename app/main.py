@@ -10,7 +10,7 @@ import threadpoolctl
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import classify, health, problems, spectrogram
+from app.api import classify, health, huggingface, problems, spectrogram
 from app.api import models as models_api
 from app.api.state import Service
 from app.genres import GenreLibrary
@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="Earshot", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
     problems.install(app)
-    for module in (classify, spectrogram, models_api, health):
+    for module in (classify, huggingface, spectrogram, models_api, health):
         app.include_router(module.router)
     return app
 

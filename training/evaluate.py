@@ -15,8 +15,9 @@ from rich.progress import track
 
 from app.audio.frontend import FrontEnd
 from app.checkpoints import store
-from app.checkpoints.card import Card, Metrics, Scores
+from app.checkpoints.card import Card
 from app.checkpoints.errors import CheckpointError
+from app.checkpoints.metrics import Metrics, Scores
 from app.inference.engine import OpenVinoEngine, recording_logits
 from training import scores
 from training.datasets import Clip

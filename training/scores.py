@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import confusion_matrix, f1_score
 
-from app.checkpoints.card import Scores
+from app.checkpoints.metrics import Scores
 from app.inference.engine import calibrate
 
 BINS = 15

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.checkpoints import store
-from app.checkpoints.card import Card, Metrics, Scores
+from app.checkpoints.card import Card
+from app.checkpoints.metrics import Metrics, Scores
 
 MeasuredCard = tuple[Card, Metrics]
 

@@ -8,10 +8,10 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from app.api.schemas import Problem
 from app.audio import errors as audio
 from app.checkpoints.errors import CheckpointError
 from app.inference.batcher import OverloadedError
@@ -21,17 +21,6 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 # Long enough for a full queue to be answered.
 _RETRY_AFTER_SECONDS = 1
-
-
-class Problem(BaseModel):
-    """An error, as RFC 9457 describes one."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str = Field(description="names the kind of problem", examples=["/problems/silent"])
-    title: str = Field(examples=["The recording is silent"])
-    status: int = Field(examples=[422])
-    detail: str = Field(description="what was wrong here, and what would be right")
 
 
 class ProblemError(Exception):

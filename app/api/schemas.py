@@ -1,64 +1,13 @@
 """What the API answers with."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.audio.windows import WindowName
-from app.checkpoints.card import Metrics
 from app.checkpoints.labels import TaskName
-from app.inference.models import Status
-
-Probability = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0, description="seconds")]
-
-
-class RankedLabel(BaseModel):
-    """One label and how probable it is."""
-
-    label: str
-    probability: Probability
-
-
-class Segment(BaseModel):
-    """The most probable label of one stretch of a long recording."""
-
-    start: Seconds
-    end: Seconds
-    label: str
-    probability: Probability
-
-
-class Clip(BaseModel):
-    """The recording as it was sent."""
-
-    seconds: Seconds
-    sample_rate: int = Field(description="Hz", examples=[44100])
-    channels: int = Field(examples=[2])
-    format: str = Field(description="container", examples=["wav"])
-
-
-class CheckpointName(BaseModel):
-    """Which checkpoint answered."""
-
-    task: TaskName
-    window: WindowName
-    version: str
-
-
-class Classification(BaseModel):
-    """What is in a recording."""
-
-    task: TaskName
-    label: str = Field(description="the most probable label")
-    probability: Probability = Field(description="calibrated probability of `label`")
-    ranked: list[RankedLabel] = Field(description="the `top_k` labels, most probable first")
-    clip: Clip
-    checkpoint: CheckpointName
-    segments: list[Segment] | None = Field(
-        default=None,
-        description="for a recording longer than one clip: the label of each clip, which overlap",
-    )
+from app.checkpoints.metrics import Metrics
+from app.inference.answers import CheckpointStatus
 
 
 class Model(BaseModel):
@@ -66,7 +15,7 @@ class Model(BaseModel):
 
     task: TaskName
     window: WindowName
-    status: Status = Field(
+    status: CheckpointStatus = Field(
         description="loaded: answers at once; available: is loaded when it is first asked for; "
         "failed: see `error`"
     )
@@ -90,3 +39,14 @@ class Health(BaseModel):
 
     status: Literal["ok"]
     version: str = Field(description="of Earshot")
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 describes one."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="names the kind of problem", examples=["/problems/silent"])
+    title: str = Field(examples=["The recording is silent"])
+    status: int = Field(examples=[422])
+    detail: str = Field(description="what was wrong here, and what would be right")

@@ -13,7 +13,10 @@ from starlette.requests import ClientDisconnect
 
 from app.api.problems import overloaded
 from app.genres import GenreLibrary
+from app.inference.answers import Classification
+from app.inference.classifier import Classifier
 from app.inference.models import Models
+from app.inference.recognition import recognise
 from app.settings import Settings
 
 P = ParamSpec("P")
@@ -48,6 +51,22 @@ class Service:
             yield
         finally:
             self._accepted -= 1
+
+    async def recognise(
+        self, request: Request, classifier: Classifier, data: bytes, top_k: int
+    ) -> Classification:
+        """What is in the file `data`, which the body of `request` held; see `answer`.
+
+        Raises as `app.inference.recognition.recognise` and `answer`.
+        """
+        work = recognise(
+            classifier,
+            data,
+            max_seconds=self.settings.max_seconds,
+            top_k=top_k,
+            on_thread=self.compute,
+        )
+        return await self.answer(request, work)
 
     async def answer(self, request: Request, work: Awaitable[T]) -> T:
         """Wait for `work`, but no longer than its deadline or its client.

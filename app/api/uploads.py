@@ -1,8 +1,9 @@
-"""Reading the one file of a multipart request into memory, and no byte more than allowed."""
+"""Reading the one recording of a request into memory, and no byte more than allowed."""
 
 import io
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request
 from python_multipart.exceptions import MultipartParseError
@@ -11,6 +12,27 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.api.problems import ProblemError
 
 FIELD = "file"
+
+_BINARY = {
+    "type": "string",
+    "format": "binary",
+    "description": "WAV, FLAC, AIFF, Ogg, MP3, M4A, MP4, AAC or WebM",
+}
+RAW_CONTENT: dict[str, Any] = {
+    media_type: {"schema": _BINARY}
+    for media_type in ("audio/*", "video/*", "application/octet-stream")
+}
+"""the OpenAPI entries of a body that is a recording and nothing else"""
+REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _BINARY}}
+        },
+        **RAW_CONTENT,
+    },
+}
+"""the OpenAPI entry of what `read_upload` reads"""
 
 # What boundaries and part headers may take beside the file itself.
 _ENVELOPE_BYTES = 64 * 1024
@@ -75,6 +97,38 @@ class _FilePart:
         self.ended = True
 
 
+def media_type(request: Request) -> str:
+    """The request's content type without its parameters, in lower case; empty without one."""
+    name, _ = parse_options_header(request.headers.get("content-type"))
+    return name.decode("latin-1")
+
+
+async def read_upload(request: Request, limit: int) -> bytes:
+    """Return the recording of a request, of at most `limit` bytes.
+
+    It is the body, where the content type says sound, video or just bytes; otherwise the
+    body has to be a form, see `read_file`.
+
+    Raises:
+        ProblemError: too large, of another content type, or no form as it should be.
+    """
+    kind = media_type(request)
+    if kind.startswith(("audio/", "video/")) or kind == "application/octet-stream":
+        return await read_body(request, limit)
+    return await read_file(request, limit)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the whole body, of at most `limit` bytes, counted as they arrive.
+
+    Raises ProblemError when there are more.
+    """
+    body = io.BytesIO()
+    async for chunk in _bounded(request, limit, limit):
+        body.write(chunk)
+    return body.getvalue()
+
+
 async def read_file(request: Request, limit: int) -> bytes:
     """Return the content of the multipart field `file`, of at most `limit` bytes.
 
@@ -84,15 +138,16 @@ async def read_file(request: Request, limit: int) -> bytes:
     Raises:
         ProblemError: not multipart, no such field, malformed, cut short or too large.
     """
-    media_type, options = parse_options_header(request.headers.get("content-type"))
+    _, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
-    if media_type != b"multipart/form-data" or not boundary:
+    if media_type(request) != "multipart/form-data" or not boundary:
         raise ProblemError(
             "unsupported-media-type",
-            "The request is not a multipart form",
+            "The request holds no recording in a way that is accepted",
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"send multipart/form-data with the recording in the field {FIELD!r}, "
-            f"as `curl -F {FIELD}=@clip.wav` does",
+            f"send multipart/form-data with the recording in the field {FIELD!r}, as "
+            f"`curl -F {FIELD}=@clip.wav` does, or the recording as the body with the content "
+            "type audio/* or application/octet-stream",
         )
     part = _FilePart(boundary, limit)
     try:
@@ -119,7 +174,7 @@ def too_large(limit: int) -> ProblemError:
         "file-too-large",
         "The file is too large",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"the file is larger than the {limit} bytes that are accepted",
+        f"there are more than the {limit} bytes that are accepted",
     )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audio.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
-from app.audio.source import ACCEPTED_FORMATS, BLOCK_FRAMES, AudioInfo
+from app.audio.formats import ACCEPTED_FORMATS
+from app.audio.source import BLOCK_FRAMES, AudioInfo
 
 # Only these demuxers and decoders ever see an upload: FFmpeg also knows playlists and
 # network protocols, which could be made to read other files.

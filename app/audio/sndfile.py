@@ -10,7 +10,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from app.audio.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
-from app.audio.source import ACCEPTED_FORMATS, BLOCK_FRAMES, AudioInfo
+from app.audio.formats import ACCEPTED_FORMATS
+from app.audio.source import BLOCK_FRAMES, AudioInfo
 
 # libsndfile's name of each container that is accepted, and ours.
 _FORMATS = {

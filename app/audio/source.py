@@ -7,10 +7,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-ACCEPTED_FORMATS = (
-    "WAV, FLAC, AIFF, Ogg (Vorbis, Opus, FLAC), MP3, M4A/MP4 (AAC, ALAC), AAC and WebM"
-)
-
 BLOCK_FRAMES = 1 << 18
 """of a block: a few seconds, so that a short recording is one block and a long one is not held"""
 

@@ -1,11 +1,36 @@
 """The short-time Fourier transform: framing, window, real FFT."""
 
+from functools import cache
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft
 
-from app.audio.windows import WindowName, analysis_window
+from app.audio.windows import WINDOWS, WindowName
+
+# w[n] = a0 - (1 - a0) cos(2 pi n / N): Harris, "On the use of windows for harmonic analysis
+# with the discrete Fourier transform", Proc. IEEE 66(1), 1978. a0 = 1 leaves no cosine.
+_CONSTANT_TERM: dict[WindowName, float] = {"hann": 0.5, "hamming": 0.54, "rectangular": 1.0}
+
+
+@cache
+def analysis_window(name: WindowName, length: int) -> NDArray[np.float32]:
+    """Return the periodic ("DFT-even") window `name`, as spectral analysis wants it.
+
+    Returns a read-only float32 array of shape `[length]`, values in 0..1.
+
+    Raises ValueError for an unknown name or a length below 2.
+    """
+    if name not in _CONSTANT_TERM:
+        raise ValueError(f"unknown window {name!r}; accepted: {', '.join(WINDOWS)}")
+    if length < 2:
+        raise ValueError(f"window length must be at least 2 samples, got {length}")
+    a0 = _CONSTANT_TERM[name]
+    phase = 2 * np.pi * np.arange(length) / length
+    window = (a0 - (1 - a0) * np.cos(phase)).astype(np.float32)
+    window.flags.writeable = False
+    return window
 
 
 def frame_count(samples: int, hop_length: int) -> int:

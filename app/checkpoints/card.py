@@ -3,20 +3,16 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.audio.frontend import FrontEnd
 from app.checkpoints.labels import TaskName
+from app.checkpoints.metrics import Metrics, Record
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Corpus(_Record):
+class Corpus(Record):
     """One corpus that the checkpoint was trained on."""
 
     name: str
@@ -25,7 +21,7 @@ class Corpus(_Record):
     groups: int = Field(ge=1, description="speakers or source recordings")
 
 
-class Training(_Record):
+class Training(Record):
     """Where the weights come from."""
 
     corpora: tuple[Corpus, ...]
@@ -42,41 +38,7 @@ class Training(_Record):
     pretrained: str | None = Field(description="what the weights started from, if not at random")
 
 
-class Scores(_Record):
-    """How good the answers on one set of clips are."""
-
-    clips: int = Field(ge=1)
-    groups: int = Field(ge=1)
-    accuracy: Share
-    uar: Share = Field(description="unweighted average recall over the labels that occur")
-    macro_f1: Share = Field(description="mean F1 over the labels that occur")
-    recall: dict[str, Share] = Field(description="of each label that occurs")
-    confusion: tuple[tuple[int, ...], ...] = Field(
-        description="clips, [true label][answered label], in the order of the card's labels"
-    )
-
-
-class Metrics(_Record):
-    """What `earshot evaluate` measured, and how."""
-
-    protocol: str
-    held_out: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="corpus -> folds or speakers that were answered"
-    )
-    command: str
-    date: date
-    overall: Scores
-    by_corpus: dict[str, Scores]
-    expected_calibration_error: Share = Field(
-        description="15 equal bins; the temperature was fitted on other groups than it is judged on"
-    )
-    accuracy_fp32: Share | None = Field(
-        description="of the graph before quantisation, on the same clips; "
-        "null where it was no longer at hand"
-    )
-
-
-class Card(_Record):
+class Card(Record):
     """The contents of `card.json`."""
 
     schema_version: Literal[1] = 1

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from app.audio.windows import WindowName
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.errors import CheckpointError, DamagedCheckpointError, MissingCheckpointError
 from app.checkpoints.labels import TaskName
+from app.inference.answers import CheckpointStatus
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
 from app.inference.engine import BATCH, Engine
@@ -21,7 +21,6 @@ from app.inference.engine import BATCH, Engine
 log = logging.getLogger(__name__)
 
 Key = tuple[TaskName, WindowName]
-Status = Literal["loaded", "available", "failed"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Entry:
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
-    def status(self) -> Status:
+    def status(self) -> CheckpointStatus:
         """Whether it answers at once, after loading, or not at all."""
         if self.error is not None:
             return "failed"

@@ -17,6 +17,7 @@ from tests.serving import ServerClient, serve
 from tests.sounds import RATE, SOUNDS, encode, make, tone
 
 URBAN = "/classify/urban-sound"
+OCTETS = "application/octet-stream"
 
 
 def post(client: httpx.Client, data: bytes, path: str = URBAN, **query: str) -> httpx.Response:
@@ -142,9 +143,26 @@ def test_a_checkpoint_that_is_not_there_says_which_are(client: httpx.Client) -> 
     assert "none for this task" in problem(response, 503, "checkpoint-unavailable")
 
 
+@pytest.mark.parametrize("kind", ["audio/wav", "Audio/X-Wav; x=1", "video/mp4", OCTETS])
+def test_the_body_may_be_the_recording(client: httpx.Client, kind: str) -> None:
+    response = client.post(URBAN, content=WAV, headers={"content-type": kind})
+    assert response.json() == post(client, WAV).json()
+
+
+def test_a_bad_recording_as_the_body_is_a_problem_too(client: httpx.Client) -> None:
+    headers = {"content-type": OCTETS}
+    problem(client.post(URBAN, content=b"", headers=headers), 422, "empty")
+    problem(client.post(URBAN, content=WAV[:20_000], headers=headers), 422, "corrupt")
+    problem(client.post(URBAN, content=bytes(2_000_001), headers=headers), 413, "file-too-large")
+
+
 def test_other_bodies_are_told_how_to_send(client: httpx.Client) -> None:
     response = client.post(URBAN, content=WAV)
-    assert "curl -F file=@clip.wav" in problem(response, 415, "unsupported-media-type")
+    detail = problem(response, 415, "unsupported-media-type")
+    assert "curl -F file=@clip.wav" in detail
+    assert "audio/* or application/octet-stream" in detail
+    response = client.post(URBAN, json={"inputs": "AAAA"})
+    problem(response, 415, "unsupported-media-type")
     response = client.post(URBAN, files={"audio": WAV})
     assert "the request has 'audio'" in problem(response, 422, "missing-file")
     response = client.post(URBAN, files=[("file", WAV), ("file", WAV)])

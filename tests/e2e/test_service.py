@@ -51,8 +51,12 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
         for key in reference.removeprefix("#/").split("/"):
             value = value[key]
     classify = document["paths"]["/classify/{task}"]["post"]
-    form = classify["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert form["required"] == ["file"]
-    assert {"200", "400", "404", "413", "415", "422", "503"} == set(classify["responses"])
+    body = classify["requestBody"]["content"]
+    assert body["multipart/form-data"]["schema"]["required"] == ["file"]
+    assert set(body) - {"multipart/form-data"} == {"audio/*", "video/*", "application/octet-stream"}
+    huggingface = document["paths"]["/hf/{task}"]["post"]
+    assert {"audio/*", "application/json"} < set(huggingface["requestBody"]["content"])
+    for route in (classify, huggingface):
+        assert {"200", "400", "404", "413", "415", "422", "503"} == set(route["responses"])
     assert "HTTPValidationError" not in str(document["paths"])
     assert client.get("/docs").status_code == 200

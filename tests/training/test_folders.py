@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.audio.formats import SUFFIXES
 from training.datasets import Clip, CorpusError
-from training.datasets.folders import AUDIO_SUFFIXES, VIDEO_SUFFIXES, load_folders
+from training.datasets.folders import load_folders
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -44,7 +45,7 @@ def test_labels_and_groups_are_folders(tmp_path: Path) -> None:
 
 
 words = st.text("abcdefgh", min_size=1, max_size=3)
-files = st.builds("{}{}".format, words, st.sampled_from(AUDIO_SUFFIXES + VIDEO_SUFFIXES))
+files = st.builds("{}{}".format, words, st.sampled_from(SUFFIXES))
 below_label = st.builds(lambda folders, file: (*folders, file), st.lists(words, max_size=3), files)
 
 

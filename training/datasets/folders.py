@@ -3,25 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.audio.formats import SUFFIXES
 from training.datasets.clip import Clip, CorpusError
 
 CORPUS = "folders"
 LICENCE = "not stated"
-AUDIO_SUFFIXES = (
-    ".aac",
-    ".aif",
-    ".aiff",
-    ".flac",
-    ".m4a",
-    ".mp3",
-    ".oga",
-    ".ogg",
-    ".opus",
-    ".w64",
-    ".wav",
-)
-VIDEO_SUFFIXES = (".3gp", ".m4v", ".mkv", ".mov", ".mp4", ".webm")
-"""of which the sound track is read"""
 _LAYOUT = "expected <label>/<file> or <label>/<speaker or session>/<file>"
 
 
@@ -32,7 +18,7 @@ def load_folders(root: Path) -> list[Clip]:
     same group under every label. A file directly in the label's folder is a group of its own.
     Folds are the groups.
 
-    Files with one of AUDIO_SUFFIXES or VIDEO_SUFFIXES count, in upper or lower case; hidden
+    Files with one of app.audio.formats.SUFFIXES count, in upper or lower case; hidden
     ones do not. Links to folders elsewhere are followed, links back into `root` are not.
 
     Raises:
@@ -66,7 +52,7 @@ def _clips(label: Path, root: Path) -> list[Clip]:
             )
         )
     if not clips:
-        known = " ".join(AUDIO_SUFFIXES + VIDEO_SUFFIXES)
+        known = " ".join(SUFFIXES)
         raise CorpusError(f"{label}: no recordings in this label's folder (known: {known})")
     return clips
 
@@ -77,7 +63,7 @@ def _recordings(folder: Path, root: Path, entered: set[Path]) -> Iterator[Path]:
         return
     entered.add(folder.resolve())
     for path in _visible(folder):
-        if path.suffix.lower() in AUDIO_SUFFIXES + VIDEO_SUFFIXES and not path.is_dir():
+        if path.suffix.lower() in SUFFIXES and not path.is_dir():
             if not path.is_file():
                 raise CorpusError(f"{path}: not a file, or a link to one that does not exist")
             yield path

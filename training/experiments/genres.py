@@ -27,13 +27,13 @@ from numpy.typing import ArrayLike, NDArray
 from rich.progress import track
 
 from app.audio.errors import AudioError, EmptyAudioError
+from app.audio.formats import SUFFIXES
 from app.audio.frontend import decibels
 from app.audio.mel import band_edges, hz_to_mel, mel_filterbank, mel_to_hz
 from app.audio.recording import read_recording
 from app.audio.stft import power_spectrogram
 from app.audio.windows import WINDOWS, WindowName
 from training.datasets.clip import CorpusError
-from training.datasets.folders import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,6 @@ _LONGEST_SECONDS = 600.0
 # Frames this far below the loudest are pauses: their spectrum is that of the noise.
 _QUIETEST_FRAME = 10 ** (-60 / 10)
 _FLOOR = 1e-10
-_SUFFIXES = AUDIO_SUFFIXES + VIDEO_SUFFIXES
 _TICKS_HZ = (0, 500, 1000, 2000, 4000, 8000)
 
 
@@ -172,7 +171,7 @@ def genre_folders(root: Path) -> dict[str, list[Path]]:
     """
     genres = {}
     for folder in sorted(path for path in root.glob("[!.]*") if path.is_dir()):
-        files = sorted(p for p in folder.glob("[!.]*") if p.suffix.lower() in _SUFFIXES)
+        files = sorted(p for p in folder.glob("[!.]*") if p.suffix.lower() in SUFFIXES)
         if files:
             genres[folder.name] = files
         else:
@@ -180,7 +179,7 @@ def genre_folders(root: Path) -> dict[str, list[Path]]:
     if not genres:
         raise CorpusError(
             f"{root}: no recordings found (looked for GENRE/FILE with one of the suffixes "
-            f"{', '.join(_SUFFIXES)})"
+            f"{', '.join(SUFFIXES)})"
         )
     return genres
 

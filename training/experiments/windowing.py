@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from app.audio.windows import WINDOWS, WindowName
-from app.checkpoints.card import Scores
 from app.checkpoints.labels import LABELS, TaskName
+from app.checkpoints.metrics import Scores
 from training import scores
 from training.data import FirstClips
 from training.datasets.urbansound8k import read_table

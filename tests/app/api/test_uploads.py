@@ -1,4 +1,4 @@
-"""The multipart reader, on bodies cut into chunks at any place."""
+"""The readers of uploads, on bodies cut into chunks at any place."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.problems import ProblemError
-from app.api.uploads import read_file
+from app.api.uploads import read_body, read_file
 
 BOUNDARY = b"----boundary"
 LIMIT = 10_000
@@ -26,7 +26,7 @@ def part(name: str, content: bytes, filename: str | None = "clip.wav") -> bytes:
 END = b"--" + BOUNDARY + b"--\r\n"
 
 
-def read(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
+def request(chunks: Sequence[bytes], content_length: int | None = None) -> Request:
     headers = [(b"content-type", b"multipart/form-data; boundary=" + BOUNDARY)]
     if content_length is not None:
         headers.append((b"content-length", str(content_length).encode()))
@@ -36,8 +36,11 @@ def read(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
     async def receive() -> dict[str, Any]:
         return messages.pop(0)
 
-    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
-    return bytes(asyncio.run(read_file(Request(scope, receive), LIMIT)))
+    return Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)
+
+
+def read(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
+    return bytes(asyncio.run(read_file(request(chunks, content_length), LIMIT)))
 
 
 @given(
@@ -83,3 +86,20 @@ def test_any_other_body_is_a_problem(body: bytes) -> None:
     with pytest.raises(ProblemError) as error:
         read([b"--" + BOUNDARY + body])
     assert error.value.problem.status in (400, 422)
+
+
+def read_raw(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
+    return bytes(asyncio.run(read_body(request(chunks, content_length), LIMIT)))
+
+
+def test_a_body_of_the_limit_is_read_whole() -> None:
+    assert read_raw([b"RIFF" * 1000, b"", b"data" * 1500]) == b"RIFF" * 1000 + b"data" * 1500
+    assert len(read_raw([bytes(LIMIT)], content_length=LIMIT)) == LIMIT
+
+
+@pytest.mark.parametrize(("chunks", "declared"), [([bytes(LIMIT), b"x"], None), ([], LIMIT + 1)])
+def test_a_body_over_the_limit_is_refused(chunks: list[bytes], declared: int | None) -> None:
+    with pytest.raises(ProblemError) as error:
+        read_raw(chunks, declared)
+    assert error.value.problem.status == 413
+    assert "10000 bytes" in error.value.problem.detail

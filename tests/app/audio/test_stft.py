@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import signal as scipy_signal
 
-from app.audio.stft import frame_count, power_spectrogram, stft
-from app.audio.windows import WINDOWS, WindowName, analysis_window
+from app.audio.stft import analysis_window, frame_count, power_spectrogram, stft
+from app.audio.windows import WINDOWS, WindowName
 from tests.app.audio.test_windows import SCIPY_NAME
 from tests.sounds import RATE, make, tone
 

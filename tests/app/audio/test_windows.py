@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 
-from app.audio.windows import WINDOWS, WindowName, analysis_window
+from app.audio.stft import analysis_window
+from app.audio.windows import WINDOWS, WindowName
 
 SCIPY_NAME = {"hann": "hann", "hamming": "hamming", "rectangular": "boxcar"}
 

@@ -1,0 +1,11 @@
+"""The parameters that several routes take."""
+
+from typing import Annotated
+
+from fastapi import Path, Query
+
+from app.audio.windows import WindowName
+from app.checkpoints.labels import TaskName
+
+Task = Annotated[TaskName, Path(description="what to listen for")]
+Window = Annotated[WindowName, Query(description="analysis window of the checkpoint that answers")]

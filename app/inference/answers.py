@@ -1,0 +1,67 @@
+"""What an answer says: the types that the service, its client and the command line share."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from app.audio.windows import WindowName
+from app.checkpoints.labels import TaskName
+
+CheckpointStatus = Literal["loaded", "available", "failed"]
+"""whether a checkpoint answers at once, after loading, or not at all"""
+Probability = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, description="seconds")]
+
+
+class RankedLabel(BaseModel):
+    """One label and how probable it is."""
+
+    label: str
+    probability: Probability
+
+
+class Segment(BaseModel):
+    """The most probable label of one stretch of a long recording."""
+
+    start: Seconds
+    end: Seconds
+    label: str | None
+    probability: Probability
+
+
+class Clip(BaseModel):
+    """The recording as it was sent."""
+
+    seconds: Seconds
+    sample_rate: int = Field(description="Hz", examples=[44100])
+    channels: int = Field(examples=[2])
+    format: str = Field(description="container", examples=["wav"])
+
+
+class CheckpointName(BaseModel):
+    """Which checkpoint answered."""
+
+    task: TaskName
+    window: WindowName
+    version: str
+
+
+class Classification(BaseModel):
+    """What is in a recording."""
+
+    task: TaskName
+    label: str | None = Field(
+        description="the most probable label, null where the recording is like none of them"
+    )
+    reason: str | None = Field(default=None, description="why `label` is null")
+    probability: Probability = Field(description="calibrated probability of `label`")
+    ranked: list[RankedLabel] = Field(description="the `top_k` labels, most probable first")
+    clip: Clip
+    checkpoint: CheckpointName
+    segments: list[Segment] | None = Field(
+        default=None,
+        description="for a recording longer than one clip: the label of each clip, which overlap",
+    )
+    shares: dict[str, float] | None = Field(
+        default=None, description="for a long recording: label -> share of the time, 0 to 1"
+    )

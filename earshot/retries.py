@@ -1,0 +1,49 @@
+"""When to ask again."""
+
+import random
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import httpx
+
+_FIRST_WAIT_SECONDS = 0.1
+_LONGEST_WAIT_SECONDS = 60.0
+# Clients that were refused at the same time shall not all come back at the same time.
+_JITTER = 0.25
+
+
+def wait_before(attempt: int, response: httpx.Response) -> float | None:
+    """How long to wait before asking again, or None where that would not help.
+
+    Only a 503 with Retry-After says that a later request will be answered: without it
+    something is missing, and will be. The wait is what the service says or, where that is
+    longer, 0.1 s doubled with each attempt, and up to a quarter more.
+
+    Args:
+        attempt: how many there were before the one that `response` answers, from 0.
+        response: of the service.
+
+    Returns:
+        seconds, or None; also None when the service says more than a minute.
+    """
+    if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+        return None
+    said = _seconds(response.headers.get("Retry-After", ""))
+    if said is None or said > _LONGEST_WAIT_SECONDS:
+        return None
+    wait = max(said, _FIRST_WAIT_SECONDS * 2.0**attempt)
+    return wait * random.uniform(1, 1 + _JITTER)
+
+
+def _seconds(retry_after: str) -> float | None:
+    """Read Retry-After (RFC 9110, section 10.2.3): seconds, or a date."""
+    if retry_after.isdecimal():
+        return float(retry_after)
+    try:
+        date = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    if date.tzinfo is None:  # HTTP knows no time but GMT
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
