@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from app.api import parameters, problems, uploads
 from app.api.state import ServiceDependency
 from app.inference.answers import Classification
+from app.inference.recognition import Wanted
 
 router = APIRouter(tags=["classify"])
 
@@ -31,6 +32,19 @@ async def classify(
     task: parameters.Task,
     window: parameters.Window = "hann",
     top_k: Annotated[int, Query(ge=1, le=100, description="labels in `ranked`")] = 3,
+    hop: Annotated[
+        float | None,
+        Query(
+            ge=0.25,
+            le=60,
+            description="seconds between the clips that a long recording is cut into, at most "
+            "their length (default: half of it)",
+        ),
+    ] = None,
+    segment: Annotated[
+        float,
+        Query(ge=0, le=3600, description="seconds of the shortest segment in the timeline"),
+    ] = 0.0,
 ) -> Classification:
     """Name the emotion in a voice, or the sound of a street.
 
@@ -41,4 +55,4 @@ async def classify(
     with service.admitted():
         classifier = await service.models.get(task, window)
         data = await uploads.read_upload(request, service.settings.max_upload_bytes)
-        return await service.recognise(request, classifier, data, top_k)
+        return await service.recognise(request, classifier, data, Wanted(top_k, hop, segment))

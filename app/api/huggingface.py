@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from app.api import parameters, problems, uploads
 from app.api.state import ServiceDependency
 from app.inference.answers import Probability
+from app.inference.recognition import Wanted
 
 router = APIRouter(tags=["classify"])
 
@@ -104,7 +105,7 @@ async def huggingface(
         else:
             # The client names no content type for bytes that came without a file name.
             data, top_k = await uploads.read_body(request, limit), _TOP_K
-        answer = await service.recognise(request, classifier, data, top_k)
+        answer = await service.recognise(request, classifier, data, Wanted(top_k))
     return [LabelScore(label=entry.label, score=entry.probability) for entry in answer.ranked]
 
 

@@ -16,7 +16,7 @@ from app.genres import GenreLibrary
 from app.inference.answers import Classification
 from app.inference.classifier import Classifier
 from app.inference.models import Models
-from app.inference.recognition import recognise
+from app.inference.recognition import Wanted, recognise
 from app.settings import Settings
 
 P = ParamSpec("P")
@@ -53,7 +53,7 @@ class Service:
             self._accepted -= 1
 
     async def recognise(
-        self, request: Request, classifier: Classifier, data: bytes, top_k: int
+        self, request: Request, classifier: Classifier, data: bytes, wanted: Wanted
     ) -> Classification:
         """What is in the file `data`, which the body of `request` held; see `answer`.
 
@@ -62,8 +62,8 @@ class Service:
         work = recognise(
             classifier,
             data,
+            wanted,
             max_seconds=self.settings.max_seconds,
-            top_k=top_k,
             on_thread=self.compute,
         )
         return await self.answer(request, work)

@@ -60,7 +60,7 @@ class Classification(BaseModel):
     checkpoint: CheckpointName
     segments: list[Segment] | None = Field(
         default=None,
-        description="for a recording longer than one clip: the label of each clip, which overlap",
+        description="for a recording longer than one clip: what is heard when, without gaps",
     )
     shares: dict[str, float] | None = Field(
         default=None, description="for a long recording: label -> share of the time, 0 to 1"

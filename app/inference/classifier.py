@@ -36,6 +36,7 @@ class Answer:
     """shape `[clips, labels]`"""
     clip_starts: list[float]
     """seconds"""
+    clip_seconds: float
     seconds: float
     """duration of the recording"""
     info: AudioInfo
@@ -48,7 +49,14 @@ class Classifier:
         self.card = card
         self._batcher = batcher
 
-    async def classify(self, data: bytes, *, max_seconds: float, on_thread: OnThread) -> Answer:
+    async def classify(
+        self,
+        data: bytes,
+        *,
+        max_seconds: float,
+        on_thread: OnThread,
+        hop_seconds: float | None = None,
+    ) -> Answer:
         """Answer for a file in any accepted format.
 
         A block of clips is decoded and made into spectrograms on a worker thread while the
@@ -58,18 +66,27 @@ class Classifier:
             data: the file.
             max_seconds: longest recording accepted.
             on_thread: how work is taken off the event loop.
+            hop_seconds: between the starts of neighbouring clips; None: as the card says.
 
         Raises:
             AudioError: one of its kinds, for whatever makes the recording unfit.
             OverloadedError: too many clips wait for the network.
         """
         front_end = self.card.front_end
+        if hop_seconds is not None:
+            hop = min(hop_seconds, front_end.clip_seconds)
+            front_end = front_end.model_copy(update={"clip_hop_seconds": hop})
         stream = MonoStream(data, sample_rate=front_end.sample_rate, max_seconds=max_seconds)
         blocks = clip_blocks(stream.blocks(), front_end, clips=BATCH)
         starts, logits = await self._listen(blocks, on_thread)
         probabilities = calibrate(logits, self.card.temperature)
         return Answer(
-            probabilities.mean(axis=0), probabilities, starts, stream.seconds, stream.info
+            probabilities=probabilities.mean(axis=0),
+            clip_probabilities=probabilities,
+            clip_starts=starts,
+            clip_seconds=front_end.clip_seconds,
+            seconds=stream.seconds,
+            info=stream.info,
         )
 
     async def _listen(

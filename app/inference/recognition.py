@@ -1,38 +1,56 @@
 """From the bytes of a file to what is in it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from app.checkpoints.card import Card
 from app.inference.answers import CheckpointName, Classification, Clip, RankedLabel, Segment
 from app.inference.classifier import Answer, Classifier, OnThread
+from app.inference.timeline import Stretch, shares, timeline
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an answer shall hold."""
+
+    top_k: int = 3
+    """labels to rank"""
+    hop_seconds: float | None = None
+    """between the starts of neighbouring clips of a long recording; None: as trained"""
+    segment_seconds: float = 0.0
+    """of the shortest segment in the timeline of a long recording"""
 
 
 async def recognise(
-    classifier: Classifier, data: bytes, *, max_seconds: float, top_k: int, on_thread: OnThread
+    classifier: Classifier, data: bytes, wanted: Wanted, *, max_seconds: float, on_thread: OnThread
 ) -> Classification:
     """Classify the recording in a file and describe the answer.
 
     Args:
         classifier: of the task and window that are asked for.
         data: a file in any accepted format.
+        wanted: what the answer shall hold.
         max_seconds: longest recording accepted.
-        top_k: how many labels to rank, at least 1.
         on_thread: how work is taken off the event loop.
 
     Raises:
         AudioError: one of its kinds, for whatever makes the recording unfit.
         OverloadedError: too many clips wait for the network.
     """
-    answer = await classifier.classify(data, max_seconds=max_seconds, on_thread=on_thread)
-    return _describe(classifier.card, answer, top_k)
+    answer = await classifier.classify(
+        data, max_seconds=max_seconds, on_thread=on_thread, hop_seconds=wanted.hop_seconds
+    )
+    return _describe(classifier.card, answer, wanted)
 
 
-def _describe(card: Card, answer: Answer, top_k: int) -> Classification:
-    order = np.argsort(answer.probabilities)[::-1][:top_k]
+def _describe(card: Card, answer: Answer, wanted: Wanted) -> Classification:
+    order = np.argsort(answer.probabilities)[::-1][: wanted.top_k]
     ranked = [
         RankedLabel(label=card.labels[i], probability=round(float(p), 4))
         for i, p in zip(order, answer.probabilities[order], strict=True)
     ]
+    found = _stretches(answer, wanted)
     return Classification(
         task=card.task,
         label=ranked[0].label,
@@ -47,19 +65,31 @@ def _describe(card: Card, answer: Answer, top_k: int) -> Classification:
         checkpoint=CheckpointName(
             task=card.task, window=card.front_end.window, version=card.version
         ),
-        segments=_segments(card, answer),
+        segments=None if found is None else [_segment(stretch, card) for stretch in found],
+        shares=None if found is None else _rounded(shares(found, card.labels)),
     )
 
 
-def _segments(card: Card, answer: Answer) -> list[Segment] | None:
+def _stretches(answer: Answer, wanted: Wanted) -> list[Stretch] | None:
     if len(answer.clip_probabilities) == 1:
         return None
-    return [
-        Segment(
-            start=round(start, 3),
-            end=round(start + card.front_end.clip_seconds, 3),
-            label=card.labels[int(probabilities.argmax())],
-            probability=round(float(probabilities.max()), 4),
-        )
-        for start, probabilities in zip(answer.clip_starts, answer.clip_probabilities, strict=True)
-    ]
+    return timeline(
+        answer.clip_probabilities,
+        answer.clip_starts,
+        clip_seconds=answer.clip_seconds,
+        seconds=answer.seconds,
+        shortest=wanted.segment_seconds,
+    )
+
+
+def _segment(stretch: Stretch, card: Card) -> Segment:
+    return Segment(
+        start=round(stretch.start, 3),
+        end=round(stretch.end, 3),
+        label=card.labels[stretch.label],
+        probability=round(stretch.probability, 4),
+    )
+
+
+def _rounded(of_labels: dict[str, float]) -> dict[str, float]:
+    return {label: round(share, 4) for label, share in of_labels.items()}

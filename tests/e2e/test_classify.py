@@ -80,14 +80,19 @@ def test_top_k(client: httpx.Client) -> None:
     assert len(post(client, encode(make("siren", 1)), top_k="1").json()["ranked"]) == 1
 
 
-def test_a_long_recording_has_segments(client: httpx.Client) -> None:
-    """Six seconds of each: the segments' labels follow, and the last ends with the recording."""
+def test_a_long_recording_has_a_timeline(client: httpx.Client) -> None:
+    """Six seconds of each: the change is found to half a clip's hop."""
     scene = np.concatenate([make("siren", 7, seconds=6), make("drilling", 8, seconds=6.5)])
-    answer = post(client, encode(scene)).json()
-    segments = answer["segments"]
-    assert [segment["start"] for segment in segments] == [0, 2, 4, 6, 8, 8.5]
-    assert [segment["end"] for segment in segments] == [4, 6, 8, 10, 12, 12.5]
-    assert [segments[i]["label"] for i in (0, 1, 3, 4)] == ["siren"] * 2 + ["drilling"] * 2
+    answer = post(client, encode(scene), hop="0.5").json()
+    first, second = answer["segments"]
+    assert (first["start"], first["label"]) == (0, "siren")
+    assert (second["end"], second["label"]) == (12.5, "drilling")
+    assert first["end"] == second["start"] == pytest.approx(6, abs=1)
+    shares = answer["shares"]
+    assert shares["siren"] == pytest.approx(first["end"] / 12.5, abs=1e-3)
+    assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    merged = post(client, encode(scene), segment="7").json()["segments"]
+    assert [(s["start"], s["end"]) for s in merged] == [(0, 12.5)]
 
 
 @pytest.mark.parametrize("format_", ["OGG", "MP3", "m4a", "webm"])
