@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 
 from app.api import problems, schemas
 from app.api.state import ServiceDependency
-from app.api.uploads import FIELD, read_file
+from app.api.uploads import REQUEST_BODY, read_file
 from app.audio.clips import starts
 from app.audio.recording import Recording, read_recording
 from app.audio.windows import WindowName
@@ -17,30 +17,11 @@ from app.inference.classifier import Answer, Classifier
 
 router = APIRouter(tags=["classify"])
 
-_UPLOAD = {
-    "required": True,
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": [FIELD],
-                "properties": {
-                    FIELD: {
-                        "type": "string",
-                        "format": "binary",
-                        "description": "WAV, FLAC, AIFF, Ogg, MP3, M4A, MP4, AAC or WebM",
-                    }
-                },
-            }
-        }
-    },
-}
-
 
 @router.post(
     "/classify/{task}",
     response_model_exclude_none=True,
-    openapi_extra={"requestBody": _UPLOAD},
+    openapi_extra={"requestBody": REQUEST_BODY},
     responses=problems.responses(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.NOT_FOUND,

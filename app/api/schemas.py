@@ -60,6 +60,24 @@ class Classification(BaseModel):
     )
 
 
+class Spectrogram(BaseModel):
+    """The levels of one recording by frequency and time."""
+
+    title: str = Field(examples=["jazz: corner swing (hann window)"])
+    times: list[Seconds] = Field(description="centres of the columns, s", examples=[[0.0, 0.0232]])
+    frequencies: list[float] = Field(description="of the rows, Hz", examples=[[0.0, 10.767]])
+    decibels: list[list[float]] = Field(
+        description="dB, 0 the loudest point: [frequency][time]",
+        examples=[[[-62.1, -58.94], [-12.5, 0.0]]],
+    )
+
+
+class Spectrograms(BaseModel):
+    """One spectrogram, or those that were compared, from left to right."""
+
+    spectrograms: list[Spectrogram]
+
+
 class LoadedModel(BaseModel):
     """A checkpoint that is loaded, or the reason why it is not."""
 

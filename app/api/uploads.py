@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request
 from python_multipart.exceptions import MultipartParseError
@@ -10,6 +11,26 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.api.problems import ProblemError
 
 FIELD = "file"
+
+REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": [FIELD],
+                "properties": {
+                    FIELD: {
+                        "type": "string",
+                        "format": "binary",
+                        "description": "WAV, FLAC, AIFF, Ogg, MP3, M4A, MP4, AAC or WebM",
+                    }
+                },
+            }
+        }
+    },
+}
+"""OpenAPI's request body of a route that reads a recording."""
 
 # What boundaries and part headers may take beside the file itself.
 _ENVELOPE_BYTES = 64 * 1024

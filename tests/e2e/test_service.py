@@ -54,5 +54,12 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
     form = classify["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["file"]
     assert {"200", "400", "404", "413", "415", "422", "503"} == set(classify["responses"])
+    pictures = {"image/png", "image/svg+xml", "image/webp", "application/json"}
+    spectrogram = document["paths"]["/spectrogram"]
+    assert {"200", "304", "415", "422"} == set(spectrogram["get"]["responses"])
+    assert {"200", "400", "413", "415", "422"} == set(spectrogram["post"]["responses"])
+    for method in spectrogram.values():
+        content = method["responses"]["200"]["content"]
+        assert set(content) == pictures | {"application/octet-stream"}
     assert "HTTPValidationError" not in str(document["paths"])
     assert client.get("/docs").status_code == 200
