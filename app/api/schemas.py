@@ -78,6 +78,54 @@ class Spectrograms(BaseModel):
     spectrograms: list[Spectrogram]
 
 
+class Characteristics(BaseModel):
+    """What music sounds like, as librosa defines it; spectral ones are means over the frames
+    that are less than 60 dB below the loudest.
+    """
+
+    centroid: float = Field(description="mean frequency, weighted by magnitude, Hz")
+    bandwidth: float = Field(
+        description="standard deviation around the centroid, weighted by magnitude, Hz"
+    )
+    rolloff: float = Field(description="frequency below which 85 % of the magnitude lies, Hz")
+    flatness: float = Field(
+        description="geometric over arithmetic mean of the power: 0 a tone, 0.56 white noise"
+    )
+    contrast: float = Field(description="peaks over valleys of the spectrum in each octave, dB")
+    zero_crossings: float = Field(description="changes of sign a second")
+    tempo: float = Field(
+        description="beats a minute; the estimate favours 120, and means nothing without a beat"
+    )
+    mfcc: list[float] = Field(
+        description="the first 13 mel-frequency cepstral coefficients, means over all frames, dB"
+    )
+
+
+class GenreRecording(BaseModel):
+    """One recording of the library."""
+
+    clip: int = Field(ge=1, description="its number in `GET /spectrogram`", examples=[1])
+    title: str = Field(examples=["corner swing"])
+    seconds: Seconds | None = None
+    characteristics: Characteristics | None = None
+    error: str | None = Field(default=None, description="why it could not be measured")
+
+
+class Genre(BaseModel):
+    """A folder of the library."""
+
+    genre: str = Field(examples=["jazz"])
+    clips: int = Field(ge=1, description="recordings in the folder")
+    recordings: list[GenreRecording] = Field(description="the first `limit` of them")
+    mean: Characteristics | None = Field(default=None, description="over `recordings`")
+
+
+class GenreList(BaseModel):
+    """The whole library."""
+
+    genres: list[Genre]
+
+
 class LoadedModel(BaseModel):
     """A checkpoint that is loaded, or the reason why it is not."""
 
