@@ -7,9 +7,10 @@ import anyio
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import classify, genres, health, models, problems, spectrogram
+from app.api import classify, explain, genres, health, models, problems, spectrogram
 from app.api.state import Service
 from app.genres import GenreLibrary
+from app.inference.explain import Explainers
 from app.inference.models import load_models
 from app.settings import Settings
 
@@ -28,6 +29,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.service = Service(
             settings=settings,
             models=await anyio.to_thread.run_sync(load_models, settings.models_dir),
+            explainers=Explainers(settings.models_dir),
             genres=GenreLibrary(settings.genres_dir),
             threads=anyio.CapacityLimiter(settings.threads),
         )
@@ -35,6 +37,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="Earshot", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
     problems.install(app)
-    for module in (classify, spectrogram, genres, models, health):
+    for module in (classify, explain, spectrogram, genres, models, health):
         app.include_router(module.router)
     return app

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from app.audio import errors as audio
 from app.checkpoints.errors import CheckpointError
 from app.genres import GenreError
+from app.inference.explain import ClipError
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,8 @@ def install(app: FastAPI) -> None:
         return _answer(_problem_of(_INVALID_PARAMETER, _INVALID_TITLE, status, detail))
 
     @app.exception_handler(GenreError)
-    async def _unknown(_: Request, error: GenreError) -> JSONResponse:
+    @app.exception_handler(ClipError)
+    async def _unknown(_: Request, error: GenreError | ClipError) -> JSONResponse:
         return _answer(invalid_parameter(str(error)).problem)
 
     @app.exception_handler(HTTPException)

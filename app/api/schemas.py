@@ -60,6 +60,36 @@ class Classification(BaseModel):
     )
 
 
+class ExplainedClip(BaseModel):
+    """The stretch of the recording that was looked at."""
+
+    clip: int = Field(ge=1, description="its number; the `segments` of the answer, from 1")
+    start: Seconds
+    end: Seconds
+
+
+class Explanation(BaseModel):
+    """Where in a clip's spectrogram the network found a label (Zhou et al., CVPR 2016)."""
+
+    task: TaskName
+    label: str = Field(description="the label that is explained", examples=["siren"])
+    probability: Probability = Field(description="calibrated probability of `label` in the clip")
+    clip: ExplainedClip
+    times: list[Seconds] = Field(
+        description="centres of the map's columns, s of the recording", examples=[[0.0, 0.64, 1.28]]
+    )
+    frequencies: list[float] = Field(
+        description="centres of the map's rows, Hz", examples=[[95.6, 1774.3]]
+    )
+    map: list[list[float]] = Field(
+        description="what each place says for the label, [frequency][time]: the mean of all "
+        "places and `bias` are the label's logit, but for what int8 rounds off",
+        examples=[[[0.022, 1.348, 2.398], [5.392, 5.119, 4.768]]],
+    )
+    bias: float = Field(description="the part of the logit that no place explains")
+    checkpoint: CheckpointName
+
+
 class Spectrogram(BaseModel):
     """The levels of one recording by frequency and time."""
 

@@ -9,6 +9,7 @@ import anyio
 from fastapi import Depends, Request
 
 from app.genres import GenreLibrary
+from app.inference.explain import Explainers
 from app.inference.models import Models
 from app.settings import Settings
 
@@ -22,6 +23,7 @@ class Service:
 
     settings: Settings
     models: Models
+    explainers: Explainers
     genres: GenreLibrary
     threads: anyio.CapacityLimiter
 

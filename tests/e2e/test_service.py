@@ -55,6 +55,10 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
     assert form["required"] == ["file"]
     assert {"200", "400", "404", "413", "415", "422", "503"} == set(classify["responses"])
     pictures = {"image/png", "image/svg+xml", "image/webp", "application/json"}
+    explain = document["paths"]["/explain/{task}"]["post"]
+    assert explain["requestBody"] == classify["requestBody"]
+    assert set(explain["responses"]) == set(classify["responses"])
+    assert set(explain["responses"]["200"]["content"]) == pictures
     spectrogram = document["paths"]["/spectrogram"]
     assert {"200", "304", "415", "422"} == set(spectrogram["get"]["responses"])
     assert {"200", "400", "413", "415", "422"} == set(spectrogram["post"]["responses"])
