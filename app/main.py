@@ -10,12 +10,13 @@ import threadpoolctl
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import classify, health, huggingface, problems, spectrogram
+from app.api import classify, explain, genres, health, huggingface, problems, spectrogram
 from app.api import models as models_api
 from app.api.state import Service
 from app.genres import GenreLibrary
 from app.inference.engine import BATCH
 from app.inference.engines import make_engine
+from app.inference.explain import Explainers
 from app.inference.models import Key, Loading, Models
 from app.settings import Settings
 
@@ -37,6 +38,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.state.service = Service(
             settings=settings,
             models=models,
+            explainers=Explainers(settings.models_dir),
             genres=GenreLibrary(settings.genres_dir),
             threads=anyio.CapacityLimiter(settings.threads),
         )
@@ -48,7 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="Earshot", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
     problems.install(app)
-    for module in (classify, huggingface, spectrogram, models_api, health):
+    for module in (classify, explain, huggingface, spectrogram, genres, models_api, health):
         app.include_router(module.router)
     return app
 

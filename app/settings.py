@@ -28,6 +28,9 @@ class Settings(BaseSettings):
         default=64 * 1024 * 1024, ge=1, description="largest file that is accepted"
     )
     max_seconds: float = Field(default=3600.0, gt=0, description="longest recording accepted")
+    max_picture_seconds: float = Field(
+        default=600.0, gt=0, description="longest recording that is drawn or explained"
+    )
     max_requests: int = Field(
         default=32, ge=1, description="requests that are worked on at the same time"
     )

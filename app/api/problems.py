@@ -14,7 +14,9 @@ from starlette.requests import ClientDisconnect
 from app.api.schemas import Problem
 from app.audio import errors as audio
 from app.checkpoints.errors import CheckpointError
+from app.genres import GenreError
 from app.inference.batcher import OverloadedError
+from app.inference.explain import ClipError
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,15 @@ class ProblemError(Exception):
         super().__init__(detail)
         self.problem = _problem_of(kind, title, status, detail)
         self.headers = headers
+
+
+_INVALID_PARAMETER = "invalid-parameter"
+_INVALID_TITLE = "A parameter is missing or not accepted"
+
+
+def invalid_parameter(detail: str) -> ProblemError:
+    """The problem of a parameter whose type is right and whose value is not."""
+    return ProblemError(_INVALID_PARAMETER, _INVALID_TITLE, HTTPStatus.UNPROCESSABLE_ENTITY, detail)
 
 
 _AUDIO: dict[type[audio.AudioError], tuple[str, str, HTTPStatus]] = {
@@ -132,8 +143,12 @@ def install(app: FastAPI) -> None:
         in_path = any(item["loc"][0] == "path" for item in error.errors())
         status = HTTPStatus.NOT_FOUND if in_path else HTTPStatus.UNPROCESSABLE_ENTITY
         detail = "; ".join(_describe(item) for item in error.errors())
-        title = "A parameter is missing or not accepted"
-        return _answer(_problem_of("invalid-parameter", title, status, detail))
+        return _answer(_problem_of(_INVALID_PARAMETER, _INVALID_TITLE, status, detail))
+
+    @app.exception_handler(GenreError)
+    @app.exception_handler(ClipError)
+    async def _unknown(_: Request, error: GenreError | ClipError) -> JSONResponse:
+        return _answer(invalid_parameter(str(error)).problem)
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:

@@ -1,95 +1,189 @@
-"""`GET /spectrogram`: what does music of a genre look like?"""
+"""`GET` and `POST /spectrogram`: what does music of a genre, or one's own recording, look like?"""
 
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+import numpy as np
+from fastapi import APIRouter, Header, Query, Request, Response
+from numpy.typing import NDArray
 
 from app.api import problems
+from app.api.look import SPECTROGRAMS, Look, LookDependency, show
 from app.api.state import ServiceDependency
+from app.api.uploads import REQUEST_BODY, read_upload
 from app.audio.recording import read_recording
-from app.audio.windows import WindowName
-from app.genres import GenreError, GenreLibrary
-from app.pictures import ColourMap, Style, spectrogram_png
+from app.audio.spectrogram import SAMPLE_RATE, spectrogram
+from app.audio.windows import WINDOWS, WindowName
+from app.genres import LONGEST_SECONDS, GenreError, GenreLibrary, title_of
+from app.pictures.spectrograms import Panel
 
 router = APIRouter(tags=["spectrogram"])
 
-# Enough for every octave that the ear makes music of; halves the work of 44.1 kHz.
-_SAMPLE_RATE = 22_050
-_LONGEST_SECONDS = 600.0
 _CACHED_PICTURES = 64
-_PNG = {"image/png": {"schema": {"type": "string", "format": "binary"}}}
 
 
 @router.get(
     "/spectrogram",
     response_class=Response,
     responses={
-        200: {"description": "The picture", "content": _PNG},
-        304: {"description": "The picture is the one whose ETag was sent"},
-        **problems.responses(HTTPStatus.UNPROCESSABLE_ENTITY),
+        200: SPECTROGRAMS,
+        304: {"description": "The answer is the one whose ETag was sent"},
+        **problems.responses(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+        ),
     },
 )
-async def spectrogram(
+async def of_genre(
     service: ServiceDependency,
+    look: LookDependency,
     genre: Annotated[
-        str, Query(description="a folder of the library", examples=["jazz", "hip-hop"])
-    ],
-    window: Annotated[WindowName, Query(description="analysis window")] = "hann",
+        str | None,
+        Query(
+            description="a folder of the library; required unless genres are compared",
+            examples=["jazz", "hip-hop"],
+        ),
+    ] = None,
     clip: Annotated[int, Query(ge=1, description="which of the genre's recordings")] = 1,
-    width: Annotated[int, Query(ge=200, le=3000, description="pixels")] = 1000,
-    height: Annotated[int, Query(ge=150, le=2000, description="pixels")] = 500,
-    colour_map: Annotated[ColourMap, Query()] = "magma",
-    dynamic_range_db: Annotated[
-        float, Query(ge=20, le=120, description="dB shown below the loudest point")
-    ] = 80.0,
+    compare: Annotated[
+        Literal["windows", "genres"] | None,
+        Query(description="side by side: the recording through each window, or every genre"),
+    ] = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Draw the spectrogram of a genre's example recording."""
-    style = Style(width, height, colour_map, dynamic_range_db)
-    try:
-        picture = await service.compute(_find_and_draw, service.genres, genre, clip, window, style)
-    except GenreError as error:
-        raise problems.ProblemError(
-            "invalid-parameter",
-            "A parameter is missing or not accepted",
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            str(error),
-        ) from error
-    headers = {"ETag": picture.etag, "Cache-Control": "public, max-age=3600"}
-    if if_none_match is not None and _matches(if_none_match, picture.etag):
+    """Show the spectrogram of a genre's example recording."""
+    if compare == "genres":
+        content = await service.compute(_genres, service.genres, clip, look)
+    elif genre is None:
+        raise problems.invalid_parameter("the query parameter genre is required")
+    elif compare == "windows":
+        content = await service.compute(_genre_through_windows, service.genres, genre, clip, look)
+    else:
+        content = await service.compute(_genre, service.genres, genre, clip, look)
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "public, max-age=3600"}
+    if if_none_match is not None and _matches(if_none_match, etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(picture.png, media_type="image/png", headers=headers)
+    return Response(content, media_type=look.media_type, headers=headers)
+
+
+@router.post(
+    "/spectrogram",
+    response_class=Response,
+    openapi_extra={"requestBody": REQUEST_BODY},
+    responses={
+        200: SPECTROGRAMS,
+        **problems.responses(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+        ),
+    },
+)
+async def of_recording(
+    request: Request,
+    service: ServiceDependency,
+    look: LookDependency,
+    compare: Annotated[
+        Literal["windows"] | None, Query(description="side by side, through each window")
+    ] = None,
+) -> Response:
+    """Show the spectrogram of one recording, sent as to `/classify`, up to 11 kHz."""
+    settings = service.settings
+    data = await read_upload(request, settings.max_upload_bytes)
+    windows = (look.window,) if compare is None else WINDOWS
+    content = await service.compute(_recording, data, settings.max_picture_seconds, windows, look)
+    return Response(content, media_type=look.media_type)
+
+
+def _recording(
+    data: bytes, max_seconds: float, windows: tuple[WindowName, ...], look: Look
+) -> bytes:
+    samples = read_recording(data, sample_rate=SAMPLE_RATE, max_seconds=max_seconds).samples
+    columns = look.width // len(windows)
+    return show(
+        [_panel(samples, window, f"{window} window", columns, look) for window in windows], look
+    )
 
 
 @dataclass(frozen=True)
-class _Picture:
-    png: bytes
-    etag: str
+class _Subject:
+    """A recording of the library as it is to be seen."""
+
+    path: Path
+    modified_ns: int
+    window: WindowName
+    title: str
 
 
-def _find_and_draw(
-    library: GenreLibrary, genre: str, clip: int, window: WindowName, style: Style
-) -> _Picture:
+def _genre(library: GenreLibrary, genre: str, clip: int, look: Look) -> bytes:
     path = library.find(genre, clip)
-    title = f"{genre}: {path.stem.replace('_', ' ')} ({window} window)"
-    return _draw(path, path.stat().st_mtime_ns, window, title, style)
+    title = f"{genre}: {title_of(path)} ({look.window} window)"
+    return _library((_subject(path, look.window, title),), look)
+
+
+def _genre_through_windows(library: GenreLibrary, genre: str, clip: int, look: Look) -> bytes:
+    path = library.find(genre, clip)
+    subjects = [_subject(path, window, f"{title_of(path)} ({window})") for window in WINDOWS]
+    return _library(tuple(subjects), look)
+
+
+def _genres(library: GenreLibrary, clip: int, look: Look) -> bytes:
+    paths = [(genre, library.find(genre, clip)) for genre in library.genres()]
+    if not paths:
+        raise GenreError("the library has no genres to compare")
+    return _library(tuple(_subject(path, look.window, genre) for genre, path in paths), look)
+
+
+def _subject(path: Path, window: WindowName, title: str) -> _Subject:
+    return _Subject(path, path.stat().st_mtime_ns, window, title)
+
+
+def _library(subjects: tuple[_Subject, ...], look: Look) -> bytes:
+    # Numbers take more memory than pictures, and less time.
+    draw = _show if look.format in ("json", "npy") else _drawn
+    return draw(subjects, look)
 
 
 @lru_cache(maxsize=_CACHED_PICTURES)
-def _draw(path: Path, _modified: int, window: WindowName, title: str, style: Style) -> _Picture:
-    """The picture, drawn anew only for another question or when the file has changed."""
-    recording = read_recording(
-        path.read_bytes(), sample_rate=_SAMPLE_RATE, max_seconds=_LONGEST_SECONDS
+def _drawn(subjects: tuple[_Subject, ...], look: Look) -> bytes:
+    """The picture, drawn anew only for another question or when a file has changed."""
+    return _show(subjects, look)
+
+
+def _show(subjects: tuple[_Subject, ...], look: Look) -> bytes:
+    samples = {path: _samples(path) for path in {subject.path for subject in subjects}}
+    columns = look.width // len(subjects)
+    return show(
+        [
+            _panel(samples[subject.path], subject.window, subject.title, columns, look)
+            for subject in subjects
+        ],
+        look,
     )
-    png = spectrogram_png(
-        recording.samples, sample_rate=_SAMPLE_RATE, window=window, title=title, style=style
+
+
+def _samples(path: Path) -> NDArray[np.float32]:
+    return read_recording(
+        path.read_bytes(), sample_rate=SAMPLE_RATE, max_seconds=LONGEST_SECONDS
+    ).samples
+
+
+def _panel(
+    samples: NDArray[np.float32], window: WindowName, title: str, columns: int, look: Look
+) -> Panel:
+    shown = spectrogram(
+        samples,
+        window=window,
+        columns=columns,
+        dynamic_range_db=look.dynamic_range_db,
     )
-    return _Picture(png, f'"{hashlib.sha256(png).hexdigest()[:32]}"')
+    return Panel(title, shown)
 
 
 def _matches(if_none_match: str, etag: str) -> bool:

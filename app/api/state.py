@@ -15,6 +15,7 @@ from app.api.problems import overloaded
 from app.genres import GenreLibrary
 from app.inference.answers import Classification
 from app.inference.classifier import Classifier
+from app.inference.explain import Explainers
 from app.inference.models import Models
 from app.inference.recognition import Wanted, recognise
 from app.settings import Settings
@@ -29,6 +30,7 @@ class Service:
 
     settings: Settings
     models: Models
+    explainers: Explainers
     genres: GenreLibrary
     threads: anyio.CapacityLimiter
     _accepted: int = field(default=0, init=False)

@@ -1,5 +1,6 @@
 """The short-time Fourier transform: framing, window, real FFT."""
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -59,6 +60,36 @@ def stft(
     Raises:
         ValueError: a parameter or the signal's shape is out of range.
     """
+    return _transform(_frames(signal, n_fft, hop_length), window)
+
+
+def power_spectrogram(
+    signal: NDArray[np.float32], *, n_fft: int, hop_length: int, window: WindowName
+) -> NDArray[np.float32]:
+    """Squared magnitude of `stft`: float32, shape `[n_fft // 2 + 1, frames]`, all >= 0."""
+    return _power(stft(signal, n_fft=n_fft, hop_length=hop_length, window=window))
+
+
+def power_spectrogram_blocks(
+    signal: NDArray[np.float32],
+    *,
+    n_fft: int,
+    hop_length: int,
+    window: WindowName,
+    block_frames: int,
+) -> Iterator[NDArray[np.float32]]:
+    """The columns of `power_spectrogram`, `block_frames` at a time and in order.
+
+    For long signals, whose spectrogram would take many times their own memory. The last
+    block may be narrower. Raises ValueError as `stft` does.
+    """
+    frames = _frames(signal, n_fft, hop_length)
+    for first in range(0, len(frames), block_frames):
+        yield _power(_transform(frames[first : first + block_frames], window))
+
+
+def _frames(signal: NDArray[np.float32], n_fft: int, hop_length: int) -> NDArray[np.float32]:
+    """A view of the centred frames, shape `[frames, n_fft]`."""
     if signal.ndim != 1 or signal.size == 0:
         raise ValueError(f"signal must be one-dimensional and not empty, got {signal.shape}")
     if n_fft < 2 or n_fft % 2:
@@ -66,15 +97,15 @@ def stft(
     if hop_length < 1:
         raise ValueError(f"hop_length must be at least 1, got {hop_length}")
     padded = np.pad(np.asarray(signal, dtype=np.float32), n_fft // 2)
-    frames = sliding_window_view(padded, n_fft)[::hop_length]
+    return sliding_window_view(padded, n_fft)[::hop_length]
+
+
+def _transform(frames: NDArray[np.float32], window: WindowName) -> NDArray[np.complex64]:
     # Frames lie along the first axis so that each FFT reads contiguous memory.
-    spectrum: NDArray[np.complex64] = fft.rfft(frames * analysis_window(window, n_fft), axis=-1)
+    windowed = frames * analysis_window(window, frames.shape[-1])
+    spectrum: NDArray[np.complex64] = fft.rfft(windowed, axis=-1)
     return spectrum.T
 
 
-def power_spectrogram(
-    signal: NDArray[np.float32], *, n_fft: int, hop_length: int, window: WindowName
-) -> NDArray[np.float32]:
-    """Squared magnitude of `stft`: float32, shape `[n_fft // 2 + 1, frames]`, all >= 0."""
-    spectrum = stft(signal, n_fft=n_fft, hop_length=hop_length, window=window)
+def _power(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
     return spectrum.real**2 + spectrum.imag**2

@@ -56,7 +56,17 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
     assert set(body) - {"multipart/form-data"} == {"audio/*", "video/*", "application/octet-stream"}
     huggingface = document["paths"]["/hf/{task}"]["post"]
     assert {"audio/*", "application/json"} < set(huggingface["requestBody"]["content"])
-    for route in (classify, huggingface):
+    explain = document["paths"]["/explain/{task}"]["post"]
+    for route in (classify, huggingface, explain):
         assert {"200", "400", "404", "413", "415", "422", "503"} == set(route["responses"])
+    pictures = {"image/png", "image/svg+xml", "image/webp", "application/json"}
+    assert explain["requestBody"] == classify["requestBody"]
+    assert set(explain["responses"]["200"]["content"]) == pictures
+    spectrogram = document["paths"]["/spectrogram"]
+    assert {"200", "304", "415", "422"} == set(spectrogram["get"]["responses"])
+    assert {"200", "400", "413", "415", "422"} == set(spectrogram["post"]["responses"])
+    for method in spectrogram.values():
+        content = method["responses"]["200"]["content"]
+        assert set(content) == pictures | {"application/octet-stream"}
     assert "HTTPValidationError" not in str(document["paths"])
     assert client.get("/docs").status_code == 200

@@ -1,6 +1,8 @@
 """`GET /spectrogram` over a real socket."""
 
 import io
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -8,8 +10,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.serving import serve
-from tests.sounds import encode, tone
+from app.audio.windows import WINDOWS
+from tests.e2e.test_classify import BAD_RECORDINGS, problem
+from tests.serving import ServerClient, serve
+from tests.sounds import encode, make, tone
+
+GENRES = ["classical", "hip-hop", "jazz", "rock"]
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerClient]:
+    """Of a server without checkpoints: pictures need none."""
+    store = tmp_path_factory.mktemp("no-checkpoints")
+    with serve(models_dir=store, max_upload_bytes=2_000_000, max_seconds=60) as client:
+        yield client
 
 
 def picture(response: httpx.Response) -> np.ndarray:
@@ -18,11 +32,21 @@ def picture(response: httpx.Response) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(response.content)).convert("RGB")).astype(int)
 
 
+def numbers(response: httpx.Response) -> np.ndarray:
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/octet-stream"
+    return np.load(io.BytesIO(response.content))
+
+
+def post(client: httpx.Client, data: bytes, **query: str | int | float) -> httpx.Response:
+    return client.post("/spectrogram", files={"file": ("clip.wav", data)}, params=query)
+
+
 def get(client: httpx.Client, **query: str | int | float) -> httpx.Response:
     return client.get("/spectrogram", params=query)
 
 
-@pytest.mark.parametrize("genre", ["rock", "classical", "jazz", "hip-hop"])
+@pytest.mark.parametrize("genre", GENRES)
 @pytest.mark.parametrize("clip", [1, 2])
 def test_every_genre_has_two_pictures(client: httpx.Client, genre: str, clip: int) -> None:
     pixels = picture(get(client, genre=genre, clip=clip))
@@ -99,3 +123,138 @@ def test_ones_own_library_and_a_tone_where_it_belongs(tmp_path: Path) -> None:
         first = get(client, genre="drone").content
         (tmp_path / "drone" / "a-low.wav").write_bytes(encode(tone(3000, 2, 44_100), 44_100))
         assert get(client, genre="drone").content != first
+
+
+@pytest.mark.parametrize("format_", ["png", "webp", "svg"])
+def test_picture_formats(client: httpx.Client, format_: str) -> None:
+    response = get(client, genre="jazz", format=format_, width=400, height=200)
+    if format_ == "svg":
+        assert response.headers["content-type"] == "image/svg+xml"
+        assert response.content.startswith(b"<?xml")
+    else:
+        assert response.headers["content-type"] == f"image/{format_}"
+        image = Image.open(io.BytesIO(response.content))
+        assert (image.format, image.size) == (format_.upper(), (400, 200))
+
+
+def test_an_etag_outlives_the_process(client: httpx.Client, tmp_path: Path) -> None:
+    queries = [{"genre": "rock", "format": name} for name in ("png", "svg", "webp", "json", "npy")]
+    with serve(models_dir=tmp_path) as other:
+        for query in queries:
+            first, second = (each.get("/spectrogram", params=query) for each in (client, other))
+            assert first.headers["etag"] == second.headers["etag"]
+    assert len({client.get("/spectrogram", params=query).headers["etag"] for query in queries}) == 5
+
+
+def test_json_and_npy_are_the_same_numbers(client: httpx.Client) -> None:
+    """Of a tone: 0 dB at its frequency, for as long as it sounds."""
+    samples = np.concatenate([np.zeros(22_050, np.float32), tone(2000, 2.0, 22_050)])
+    [page] = numbers(post(client, encode(samples, 22_050), format="npy", dynamic_range_db=60))
+    frequencies, times, db = page[1:, 0], page[0, 1:], page[1:, 1:]
+    assert np.isnan(page[0, 0])
+    assert db.shape == (1025, 1 + samples.size // 512)
+    assert (db.min(), db.max()) == (-60, 0)
+    assert frequencies[db.max(axis=1).argmax()] == pytest.approx(2000, abs=6)
+    loud = times[db.max(axis=0) > -1]
+    # Half a window to either side of the edge.
+    assert (loud.min(), loud.max()) == pytest.approx((1, 3), abs=0.06)
+    response = post(client, encode(samples, 22_050), format="json", dynamic_range_db=60)
+    assert response.headers["content-type"] == "application/json"
+    [spectrogram] = response.json()["spectrograms"]
+    assert spectrogram["title"] == "hann window"
+    np.testing.assert_allclose(spectrogram["times"], times, atol=1e-4)
+    np.testing.assert_allclose(spectrogram["frequencies"], frequencies, atol=1e-3)
+    np.testing.assert_allclose(spectrogram["decibels"], db, atol=0.0051)
+
+
+def test_windows_side_by_side(client: httpx.Client) -> None:
+    """A tone between two bins leaks: the rectangular window's is the widest skirt."""
+    sound = encode(tone(93.5 * 22_050 / 2048, 2.0, 22_050), 22_050)
+    pages = numbers(post(client, sound, compare="windows", format="npy", dynamic_range_db=120))
+    assert len(pages) == len(WINDOWS)
+    skirts = [page[1:, 40][np.abs(page[1:, 0] - 1007) > 200].mean() for page in pages]
+    hann, hamming, rectangular = skirts
+    assert hann + 10 < hamming < rectangular - 10
+    for window, page in zip(WINDOWS, pages, strict=True):
+        [alone] = numbers(post(client, sound, window=window, format="npy", dynamic_range_db=120))
+        np.testing.assert_array_equal(alone, page)
+    assert picture(post(client, sound, compare="windows")).shape == (500, 1000, 3)
+    titles = [
+        each["title"]
+        for each in get(client, genre="jazz", compare="windows", format="json").json()[
+            "spectrograms"
+        ]
+    ]
+    assert titles == [f"corner swing ({window})" for window in WINDOWS]
+
+
+def test_genres_side_by_side(client: httpx.Client) -> None:
+    response = get(client, compare="genres", format="json", clip=2)
+    shown = response.json()["spectrograms"]
+    assert [each["title"] for each in shown] == GENRES
+    for each in shown:
+        alone = get(client, genre=each["title"], clip=2, format="json", width=250).json()
+        assert alone["spectrograms"][0]["decibels"] == each["decibels"]
+    assert picture(get(client, compare="genres", clip=2)).std() > 30
+
+
+def test_recordings_of_different_lengths_are_filled_up_with_nan(tmp_path: Path) -> None:
+    for genre, seconds in (("long", 2.0), ("short", 1.0)):
+        (tmp_path / genre).mkdir()
+        (tmp_path / genre / "a.wav").write_bytes(encode(tone(500, seconds, 22_050), 22_050))
+    with serve(genres_dir=tmp_path, models_dir=tmp_path) as client:
+        long, short = numbers(get(client, compare="genres", format="npy"))
+        assert long.shape == (1026, 1 + 87)
+        assert np.isfinite(short[1:, :45]).all()
+        assert np.isnan(short[:, 45:]).all()
+        assert picture(get(client, compare="genres")).shape == (500, 1000, 3)
+
+
+@pytest.mark.parametrize("axis", ["linear", "log", "mel"])
+def test_frequency_axes(client: httpx.Client, axis: str) -> None:
+    """Where tones of 1, 2 and 4 kHz stand: evenly spaced on a logarithmic axis alone."""
+    rows = []
+    for hertz in (1000, 2000, 4000):
+        sound = encode(tone(hertz, 2.0, 22_050), 22_050)
+        pixels = picture(post(client, sound, axis=axis, colour_map="gray"))
+        rows.append(int(pixels[50:440, 400, 0].argmax()))
+    first, second = rows[0] - rows[1], rows[1] - rows[2]
+    # On Slaney's scale 1, 2 and 4 kHz are 15, 25.08 and 35.16 mels, the logarithmic part.
+    expected = {"linear": 2.0, "log": 1.0, "mel": 1.0}[axis]
+    assert second / first == pytest.approx(expected, abs=0.1)
+    share = first / 425
+    top = {"linear": 1000 / 11_025, "log": np.log(2) / np.log(11_025 / 30), "mel": 10.08 / 49.9}
+    assert share == pytest.approx(top[axis], abs=0.02)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads a process's memory from /proc")
+def test_a_long_recording_costs_no_more_than_it_shows(tmp_path: Path) -> None:
+    long = encode(np.tile(make("siren", 3), 295), 16_000, "FLAC")
+    with serve(models_dir=tmp_path) as client:
+        picture(post(client, encode(make("siren", 3)), compare="windows"))
+        before = client.peak_memory()
+        [page] = numbers(post(client, long, format="npy"))
+        assert page.shape[1] <= 1001
+        assert page[0, -1] == pytest.approx(590, abs=1)
+        # Its samples have 52 MB, twice while they are put together; its spectrogram would have 104.
+        assert client.peak_memory() - before < 180_000_000
+
+
+def test_the_shortest_recording_has_a_picture(client: httpx.Client) -> None:
+    pixels = picture(post(client, encode(tone(1000, 0.01))))
+    assert pixels[100:400, 200:700].std() > 10
+
+
+@pytest.mark.parametrize("name", BAD_RECORDINGS)
+def test_a_bad_recording_is_a_problem_of_its_own(client: httpx.Client, name: str) -> None:
+    data, status, kind, detail = BAD_RECORDINGS[name]
+    assert detail in problem(post(client, data), status, kind)
+
+
+def test_bad_parameters_of_an_upload(client: httpx.Client) -> None:
+    detail = problem(post(client, b"", compare="genres"), 422, "invalid-parameter")
+    assert detail == "compare: Input should be 'windows', got 'genres'"
+    detail = problem(post(client, b"", axis="bark"), 422, "invalid-parameter")
+    assert detail == "axis: Input should be 'log', 'linear' or 'mel', got 'bark'"
+    response = client.post("/spectrogram", content=b"sound")
+    assert "curl -F file=@clip.wav" in problem(response, 415, "unsupported-media-type")

@@ -1,7 +1,6 @@
 """What genres of music look like, and what the analysis window changes of that.
 
-Spectrograms, and the characteristics taken from them, come from the project's own STFT; the
-characteristics themselves are librosa's (McFee et al., SciPy 2015).
+Spectrograms and characteristics are those that the service shows, through every window.
 """
 
 import json
@@ -11,37 +10,35 @@ from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
-from librosa.feature import (
-    spectral_bandwidth,
-    spectral_centroid,
-    spectral_contrast,
-    spectral_flatness,
-    spectral_rolloff,
-)
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from rich.progress import track
 
+from app.audio.characteristics import (
+    MFCC_COUNT,
+    Spectral,
+    mel_decibels,
+    mfcc,
+    spectral,
+    tempo,
+    zero_crossings,
+)
 from app.audio.errors import AudioError, EmptyAudioError
 from app.audio.formats import SUFFIXES
 from app.audio.frontend import decibels
 from app.audio.mel import band_edges, hz_to_mel, mel_filterbank, mel_to_hz
 from app.audio.recording import read_recording
+from app.audio.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from app.audio.stft import power_spectrogram
 from app.audio.windows import WINDOWS, WindowName
 from training.datasets.clip import CorpusError
 
 log = logging.getLogger(__name__)
 
-SAMPLE_RATE = 22_050
-N_FFT = 2048
-HOP_LENGTH = 512
 MEL_BANDS = 128
-MFCC_COUNT = 13
 EXCERPT_SECONDS = 5.0
 """length of the spectrograms, from the middle of a recording"""
 DYNAMIC_RANGE_DB = 80.0
@@ -56,28 +53,8 @@ UNITS = {
     "mfcc": "dB",
 }
 _LONGEST_SECONDS = 600.0
-# Frames this far below the loudest are pauses: their spectrum is that of the noise.
-_QUIETEST_FRAME = 10 ** (-60 / 10)
 _FLOOR = 1e-10
 _TICKS_HZ = (0, 500, 1000, 2000, 4000, 8000)
-
-
-@dataclass(frozen=True)
-class Spectral:
-    """Means over the frames of a recording that are less than 60 dB below its loudest."""
-
-    centroid: float
-    """mean frequency, weighted by magnitude, Hz"""
-    bandwidth: float
-    """standard deviation around the centroid, weighted by magnitude, Hz"""
-    rolloff: float
-    """frequency below which 85 % of the magnitude lies, Hz"""
-    flatness: float
-    """geometric over arithmetic mean of the power, from 0 (a tone) to 1; white noise has
-    e^-0.577 = 0.56"""
-    contrast: float
-    """peaks over valleys, mean of the band up to 200 Hz and the octaves above, dB (Jiang et
-    al., ICME 2002)"""
 
 
 _SPECTRAL = tuple(field.name for field in fields(Spectral))
@@ -92,10 +69,10 @@ class Characteristics:
     zero_crossings: float
     """changes of sign a second"""
     tempo: float
-    """beats a minute; librosa's estimate favours 120, and means nothing where there is no beat"""
+    """beats a minute; the estimate favours 120, and means nothing where there is no beat"""
     mfcc: tuple[float, ...]
-    """the first 13 mel-frequency cepstral coefficients, dB, means over all frames; librosa's
-    own, with its Hann window"""
+    """the first 13 mel-frequency cepstral coefficients through the Hann window, dB, means over
+    all frames"""
 
 
 @dataclass(frozen=True)
@@ -255,38 +232,19 @@ def _analyse(file: Path) -> tuple[AnalysedRecording, dict[WindowName, NDArray[np
             f"the recording is too short: {seconds:.3f} s; "
             f"at least {N_FFT / SAMPLE_RATE:.3f} s are needed"
         )
-    spectral, pictures = {}, {}
-    for window in WINDOWS:
-        power = power_spectrogram(samples, n_fft=N_FFT, hop_length=HOP_LENGTH, window=window)
-        spectral[window] = _spectral(power)
-        pictures[window] = _picture(power)
-    crossings = np.count_nonzero(librosa.zero_crossings(samples, pad=False))
-    mfcc = librosa.feature.mfcc(
-        y=samples, sr=SAMPLE_RATE, n_mfcc=MFCC_COUNT, n_fft=N_FFT, hop_length=HOP_LENGTH
-    )
+    powers = {
+        window: power_spectrogram(samples, n_fft=N_FFT, hop_length=HOP_LENGTH, window=window)
+        for window in WINDOWS
+    }
+    mel_db = mel_decibels(powers["hann"])
     characteristics = Characteristics(
-        spectral=spectral,
-        zero_crossings=float(crossings / seconds),
-        tempo=float(librosa.feature.tempo(y=samples, sr=SAMPLE_RATE, hop_length=HOP_LENGTH)[0]),
-        mfcc=tuple(mfcc.mean(axis=1).tolist()),
+        spectral={window: spectral(power) for window, power in powers.items()},
+        zero_crossings=zero_crossings(samples),
+        tempo=tempo(mel_db),
+        mfcc=tuple(mfcc(mel_db).tolist()),
     )
+    pictures = {window: _picture(power) for window, power in powers.items()}
     return AnalysedRecording(str(file), seconds, characteristics), pictures
-
-
-def _spectral(power: NDArray[np.float32]) -> Spectral:
-    energy = power.sum(axis=0)
-    magnitude = np.sqrt(power[:, energy > energy.max() * _QUIETEST_FRAME])
-    contrast = spectral_contrast(S=magnitude, sr=SAMPLE_RATE)
-    centroid = spectral_centroid(S=magnitude, sr=SAMPLE_RATE)
-    bandwidth = spectral_bandwidth(S=magnitude, sr=SAMPLE_RATE, centroid=centroid)
-    return Spectral(
-        centroid=float(centroid.mean()),
-        bandwidth=float(bandwidth.mean()),
-        rolloff=float(spectral_rolloff(S=magnitude, sr=SAMPLE_RATE).mean()),
-        flatness=float(spectral_flatness(S=magnitude).mean()),
-        # librosa takes 10 log10 of what it is given, here magnitudes: dB are twice that.
-        contrast=2 * float(contrast.mean()),
-    )
 
 
 def _picture(power: NDArray[np.float32]) -> NDArray[np.float32]:

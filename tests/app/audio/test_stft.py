@@ -1,16 +1,23 @@
 import io
+from typing import Any
 
 import librosa
 import numpy as np
 import pytest
 import soundfile
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import signal as scipy_signal
 
-from app.audio.stft import analysis_window, frame_count, power_spectrogram, stft
+from app.audio.stft import (
+    analysis_window,
+    frame_count,
+    power_spectrogram,
+    power_spectrogram_blocks,
+    stft,
+)
 from app.audio.windows import WINDOWS, WindowName
 from tests.app.audio.test_windows import SCIPY_NAME
 from tests.sounds import RATE, make, tone
@@ -154,3 +161,13 @@ def test_bad_parameters_are_named(change: dict[str, int], message: str) -> None:
 def test_only_one_channel_of_sound_is_accepted(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="one-dimensional and not empty"):
         stft(np.zeros(shape, np.float32), n_fft=64, hop_length=16, window="hann")
+
+
+@given(st.integers(1, 30_011), st.integers(1, 200), st.sampled_from(WINDOWS))
+@settings(max_examples=25)
+def test_blocks_are_the_spectrogram_cut(samples: int, block: int, window: WindowName) -> None:
+    form: dict[str, Any] = {"n_fft": N_FFT, "hop_length": HOP, "window": window}
+    whole = power_spectrogram(NOISE[:samples], **form)
+    blocks = list(power_spectrogram_blocks(NOISE[:samples], **form, block_frames=block))
+    assert {each.shape[1] for each in blocks[:-1]} <= {block}
+    np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole)

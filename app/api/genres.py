@@ -1,0 +1,94 @@
+"""`GET /genres`: which music is in the library, and what does it sound like in numbers?"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query
+
+from app.api import problems, schemas
+from app.api.state import ServiceDependency
+from app.audio import characteristics
+from app.audio.errors import AudioError
+from app.audio.recording import read_recording
+from app.audio.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE
+from app.audio.stft import power_spectrogram
+from app.genres import LONGEST_SECONDS, GenreLibrary, title_of
+
+router = APIRouter(tags=["spectrogram"])
+
+_CACHED_RECORDINGS = 4096
+
+
+@router.get(
+    "/genres",
+    response_model_exclude_none=True,
+    responses=problems.responses(HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+async def genres(
+    service: ServiceDependency,
+    limit: Annotated[
+        int, Query(ge=1, le=100, description="recordings that are measured of each genre")
+    ] = 10,
+) -> schemas.GenreList:
+    """List each genre with its recordings and what was measured of them.
+
+    Measured through the Hann window, anew only when a file has changed.
+    """
+    return await service.compute(_genres, service.genres, limit)
+
+
+def _genres(library: GenreLibrary, limit: int) -> schemas.GenreList:
+    found = []
+    for name in library.genres():
+        paths = library.recordings(name)
+        recordings = [
+            _recording(clip, path, path.stat().st_mtime_ns)
+            for clip, path in enumerate(paths[:limit], start=1)
+        ]
+        measured = [each.characteristics for each in recordings if each.characteristics]
+        mean = _mean(measured) if measured else None
+        found.append(schemas.Genre(genre=name, clips=len(paths), recordings=recordings, mean=mean))
+    return schemas.GenreList(genres=found)
+
+
+@lru_cache(maxsize=_CACHED_RECORDINGS)
+def _recording(clip: int, path: Path, _modified_ns: int) -> schemas.GenreRecording:
+    title = title_of(path)
+    try:
+        samples = read_recording(
+            path.read_bytes(), sample_rate=SAMPLE_RATE, max_seconds=LONGEST_SECONDS
+        ).samples
+    except AudioError as error:
+        return schemas.GenreRecording(clip=clip, title=title, error=str(error))
+    power = power_spectrogram(samples, n_fft=N_FFT, hop_length=HOP_LENGTH, window="hann")
+    spectral = characteristics.spectral(power)
+    mel_db = characteristics.mel_decibels(power)
+    return schemas.GenreRecording(
+        clip=clip,
+        title=title,
+        seconds=round(samples.size / SAMPLE_RATE, 3),
+        characteristics=schemas.Characteristics(
+            centroid=round(spectral.centroid, 1),
+            bandwidth=round(spectral.bandwidth, 1),
+            rolloff=round(spectral.rolloff, 1),
+            flatness=round(spectral.flatness, 5),
+            contrast=round(spectral.contrast, 2),
+            zero_crossings=round(characteristics.zero_crossings(samples), 1),
+            tempo=round(characteristics.tempo(mel_db), 1),
+            mfcc=[round(float(each), 2) for each in characteristics.mfcc(mel_db)],
+        ),
+    )
+
+
+def _mean(measured: Sequence[schemas.Characteristics]) -> schemas.Characteristics:
+    dumps = [each.model_dump() for each in measured]
+    return schemas.Characteristics(
+        **{
+            name: np.mean([each[name] for each in dumps], axis=0).round(5).tolist()
+            for name in schemas.Characteristics.model_fields
+        }
+    )

@@ -1,0 +1,1 @@
+"""What is drawn, with matplotlib: spectrograms, and what a network listened to in one."""

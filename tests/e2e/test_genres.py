@@ -1,0 +1,84 @@
+"""`GET /genres` over a real socket."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.e2e.test_classify import problem
+from tests.serving import serve
+from tests.sounds import encode, tone
+
+LIBRARY = Path(__file__).parents[2] / "models_store" / "genres"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    with serve(models_dir=tmp_path_factory.mktemp("no-checkpoints")) as client:
+        yield client
+
+
+def genres(client: httpx.Client, **query: int) -> dict[str, dict]:
+    response = client.get("/genres", params=query)
+    assert response.status_code == 200, response.text
+    return {each["genre"]: each for each in response.json()["genres"]}
+
+
+def test_the_library_that_is_shipped(client: httpx.Client) -> None:
+    found = genres(client)
+    assert list(found) == ["classical", "hip-hop", "jazz", "rock"]
+    for genre in found.values():
+        assert genre["clips"] == 2
+        assert [each["clip"] for each in genre["recordings"]] == [1, 2]
+        for each in genre["recordings"]:
+            assert each["seconds"] == 12.0
+            assert len(each["characteristics"]["mfcc"]) == 13
+    assert found["jazz"]["recordings"][0]["title"] == "corner swing"
+    # Distorted guitars and drums are brighter and noisier than a piano and a quartet.
+    rock, classical = found["rock"]["mean"], found["classical"]["mean"]
+    assert rock["centroid"] > 1.5 * classical["centroid"]
+    assert rock["flatness"] > 10 * classical["flatness"]
+    assert rock["contrast"] < classical["contrast"]
+    # As it was composed: dusty stairwell has 90 beats a minute.
+    assert found["hip-hop"]["recordings"][0]["characteristics"]["tempo"] == pytest.approx(90, abs=2)
+
+
+def test_the_mean_is_over_the_recordings(client: httpx.Client) -> None:
+    for genre in genres(client).values():
+        first, second = (each["characteristics"] for each in genre["recordings"])
+        for name, mean in genre["mean"].items():
+            np.testing.assert_allclose(
+                mean, (np.array(first[name]) + second[name]) / 2, rtol=1e-3, atol=1e-4
+            )
+
+
+def test_only_so_many_are_measured(client: httpx.Client) -> None:
+    for genre in genres(client, limit=1).values():
+        assert (genre["clips"], len(genre["recordings"])) == (2, 1)
+        assert genre["mean"]["centroid"] == genre["recordings"][0]["characteristics"]["centroid"]
+    detail = problem(client.get("/genres", params={"limit": 0}), 422, "invalid-parameter")
+    assert "limit: Input should be greater than or equal to 1" in detail
+
+
+def test_ones_own_library(tmp_path: Path) -> None:
+    """A recording that is damaged is told among the others; one that changed is measured anew."""
+    (tmp_path / "drone").mkdir()
+    (tmp_path / "drone" / "a_tone.wav").write_bytes(encode(tone(1000, 3.0, 22_050), 22_050))
+    (tmp_path / "drone" / "b.wav").write_bytes(b"no sound")
+    with serve(genres_dir=tmp_path, models_dir=tmp_path) as client:
+        drone = genres(client)["drone"]
+        recording, broken = drone["recordings"]
+        assert recording["title"] == "a tone"
+        assert recording["characteristics"]["rolloff"] == pytest.approx(1000, abs=22)
+        assert recording["characteristics"]["zero_crossings"] == pytest.approx(2000, abs=2)
+        assert drone["mean"] == recording["characteristics"]
+        assert "not sound in a format that is accepted" in broken["error"]
+        assert "characteristics" not in broken
+        (tmp_path / "drone" / "a_tone.wav").write_bytes(encode(tone(500, 3.0, 22_050), 22_050))
+        again = genres(client)["drone"]["recordings"][0]
+        assert again["characteristics"]["zero_crossings"] == pytest.approx(1000, abs=2)
+        shutil.rmtree(tmp_path / "drone")
+        assert genres(client) == {}
