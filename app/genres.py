@@ -22,6 +22,13 @@ class GenreLibrary:
             return []
         return sorted(path.name for path in self.root.iterdir() if _recordings(path))
 
+    def titles(self) -> dict[str, list[str]]:
+        """The recordings of each genre by name, in the order that `find` counts them."""
+        return {
+            genre: [title(path) for path in _recordings(self.root / genre)]
+            for genre in self.genres()
+        }
+
     def find(self, genre: str, clip: int) -> Path:
         """The recording number `clip`, from 1, of `genre`.
 
@@ -36,6 +43,11 @@ class GenreLibrary:
         if not 1 <= clip <= len(recordings):
             raise GenreError(f"{genre} has the clips 1 to {len(recordings)}, got {clip}")
         return recordings[clip - 1]
+
+
+def title(path: Path) -> str:
+    """What a recording is called."""
+    return path.stem.replace("_", " ")
 
 
 def _recordings(folder: Path) -> list[Path]:

@@ -13,10 +13,12 @@ from starlette.requests import ClientDisconnect
 
 from app.audio import errors as audio
 from app.checkpoints.errors import CheckpointError
+from app.genres import GenreError
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+_INVALID_PARAMETER = "A parameter is missing or not accepted"
 
 
 class Problem(BaseModel):
@@ -114,8 +116,12 @@ def install(app: FastAPI) -> None:
         in_path = any(item["loc"][0] == "path" for item in error.errors())
         status = HTTPStatus.NOT_FOUND if in_path else HTTPStatus.UNPROCESSABLE_ENTITY
         detail = "; ".join(_describe(item) for item in error.errors())
-        title = "A parameter is missing or not accepted"
-        return _answer(_problem_of("invalid-parameter", title, status, detail))
+        return _answer(_problem_of("invalid-parameter", _INVALID_PARAMETER, status, detail))
+
+    @app.exception_handler(GenreError)
+    async def _genre(_: Request, error: GenreError) -> JSONResponse:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return _answer(_problem_of("invalid-parameter", _INVALID_PARAMETER, status, str(error)))
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:

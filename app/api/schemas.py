@@ -81,6 +81,21 @@ class ModelList(BaseModel):
     models: list[LoadedModel]
 
 
+class Genre(BaseModel):
+    """One genre of the library."""
+
+    genre: str = Field(examples=["jazz"])
+    clips: list[str] = Field(
+        description="names of its recordings; the parameter `clip` counts them from 1"
+    )
+
+
+class GenreList(BaseModel):
+    """Every genre that has at least one recording."""
+
+    genres: list[Genre]
+
+
 class Health(BaseModel):
     """The state of the process."""
 

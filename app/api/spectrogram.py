@@ -13,7 +13,7 @@ from app.api import problems
 from app.api.state import ServiceDependency
 from app.audio.recording import read_recording
 from app.audio.windows import WindowName
-from app.genres import GenreError, GenreLibrary
+from app.genres import GenreLibrary, title
 from app.pictures import ColourMap, Style, spectrogram_png
 
 router = APIRouter(tags=["spectrogram"])
@@ -51,15 +51,7 @@ async def spectrogram(
 ) -> Response:
     """Draw the spectrogram of a genre's example recording."""
     style = Style(width, height, colour_map, dynamic_range_db)
-    try:
-        picture = await service.compute(_find_and_draw, service.genres, genre, clip, window, style)
-    except GenreError as error:
-        raise problems.ProblemError(
-            "invalid-parameter",
-            "A parameter is missing or not accepted",
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            str(error),
-        ) from error
+    picture = await service.compute(_find_and_draw, service.genres, genre, clip, window, style)
     headers = {"ETag": picture.etag, "Cache-Control": "public, max-age=3600"}
     if if_none_match is not None and _matches(if_none_match, picture.etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
@@ -76,18 +68,18 @@ def _find_and_draw(
     library: GenreLibrary, genre: str, clip: int, window: WindowName, style: Style
 ) -> _Picture:
     path = library.find(genre, clip)
-    title = f"{genre}: {path.stem.replace('_', ' ')} ({window} window)"
-    return _draw(path, path.stat().st_mtime_ns, window, title, style)
+    heading = f"{genre}: {title(path)} ({window} window)"
+    return _draw(path, path.stat().st_mtime_ns, window, heading, style)
 
 
 @lru_cache(maxsize=_CACHED_PICTURES)
-def _draw(path: Path, _modified: int, window: WindowName, title: str, style: Style) -> _Picture:
+def _draw(path: Path, _modified: int, window: WindowName, heading: str, style: Style) -> _Picture:
     """The picture, drawn anew only for another question or when the file has changed."""
     recording = read_recording(
         path.read_bytes(), sample_rate=_SAMPLE_RATE, max_seconds=_LONGEST_SECONDS
     )
     png = spectrogram_png(
-        recording.samples, sample_rate=_SAMPLE_RATE, window=window, title=title, style=style
+        recording.samples, sample_rate=_SAMPLE_RATE, window=window, title=heading, style=style
     )
     return _Picture(png, f'"{hashlib.sha256(png).hexdigest()[:32]}"')
 
