@@ -7,7 +7,7 @@ import anyio
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import classify, genres, health, models, problems, spectrogram
+from app.api import classify, genres, health, models, page, problems, spectrogram
 from app.api.state import Service
 from app.genres import GenreLibrary
 from app.inference.models import load_models
@@ -35,6 +35,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="Earshot", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
     problems.install(app)
-    for module in (classify, spectrogram, genres, models, health):
+    for module in (page, classify, spectrogram, genres, models, health):
         app.include_router(module.router)
     return app

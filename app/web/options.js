@@ -1,0 +1,79 @@
+import { byId, element } from "./dom.js";
+import { windowText } from "./words.js";
+
+/** @typedef {import("./api.js").Model} Model */
+
+/** The task and the windows to ask. */
+export class Options {
+  /** @type {Model[]} */
+  models = [];
+  #compare = /** @type {HTMLInputElement} */ (byId("compare"));
+
+  /** @param {() => void} changed */
+  constructor(changed) {
+    for (const box of [byId("tasks"), byId("windows"), this.#compare]) {
+      box.addEventListener("change", () => {
+        this.#offer();
+        changed();
+      });
+    }
+    this.#offer();
+  }
+
+  /** @param {Model[]} models what the server has */
+  know(models) {
+    this.models = models;
+    this.#offer();
+  }
+
+  get task() {
+    return checked("task").value;
+  }
+
+  /** The window that is looked through. */
+  get window() {
+    return checked("window").value;
+  }
+
+  /** The windows whose answers are wanted. */
+  get windows() {
+    return this.#compare.checked ? this.#loaded() : [this.window];
+  }
+
+  /** All labels of the task. */
+  get labels() {
+    return this.models.find((model) => model.task === this.task && model.labels)?.labels ?? [];
+  }
+
+  /** @returns {string[]} */
+  #loaded() {
+    return this.models
+      .filter(({ task, status }) => task === this.task && status === "loaded")
+      .map(({ window }) => window);
+  }
+
+  /** Leave to choose what the server has for the task. */
+  #offer() {
+    byId("emotion-note").hidden = this.task !== "emotion";
+    const loaded = this.#loaded();
+    const radios = /** @type {NodeListOf<HTMLInputElement>} */ (document.getElementsByName("window"));
+    // Where nothing is loaded all stay open: the answer then tells why.
+    for (const radio of radios) radio.disabled = loaded.length > 0 && !loaded.includes(radio.value);
+    if (checked("window").disabled) [...radios].find((radio) => !radio.disabled).checked = true;
+    this.#compare.disabled = loaded.length < 2;
+    if (this.#compare.disabled) this.#compare.checked = false;
+    byId("windows-note").replaceChildren(...this.#missing([...radios].filter((radio) => radio.disabled)));
+  }
+
+  #missing(/** @type {HTMLInputElement[]} */ radios) {
+    return radios.map(({ value }) => {
+      const failed = this.models.find(({ task, window }) => task === this.task && window === value);
+      const why = failed?.error ?? "this server has no such checkpoint";
+      return element("span", {}, `${windowText(value)}: ${why}. `);
+    });
+  }
+}
+
+function checked(/** @type {string} */ name) {
+  return /** @type {HTMLInputElement} */ (document.querySelector(`input[name="${name}"]:checked`));
+}
