@@ -21,7 +21,7 @@ export function showAnswers(replies, models, retry) {
     ...replies.map(({ window, result }) => {
       const card = element("article", { className: "card answer" });
       card.dataset.window = window;
-      const extent = result?.segments ? ", whole recording" : "";
+      const extent = result && "segments" in result ? ", whole recording" : "";
       card.append(element("h3", {}, `${windowText(window)} window${extent}`));
       if (result === null) card.append(element("p", { className: "waiting" }, "Listening…"));
       else if (result instanceof Problem) card.append(...problemParts(result, retry));

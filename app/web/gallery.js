@@ -1,14 +1,15 @@
 import { pictureAddress } from "./api.js";
 import { byId, element } from "./dom.js";
+import { takeRecording } from "./sources.js";
 
 /**
  * Show what each genre's recordings look like.
  * @param {import("./api.js").Genre[]} genres
- * @param {(genre: string, clip: number) => void} choose a recording to listen to
+ * @param {import("./sources.js").Take} take
  */
-export function showGallery(genres, choose) {
+export function showGallery(genres, take) {
   const select = /** @type {HTMLSelectElement} */ (byId("gallery-window"));
-  const cards = genres.map((genre) => new Card(genre, choose));
+  const cards = genres.map((genre) => new Card(genre, take));
   const draw = () => cards.forEach((card) => card.draw(select.value));
   select.onchange = draw;
   draw();
@@ -20,11 +21,10 @@ export function showGallery(genres, choose) {
 class Card {
   /**
    * @param {import("./api.js").Genre} genre
-   * @param {(genre: string, clip: number) => void} choose
+   * @param {import("./sources.js").Take} take
    */
-  constructor({ genre, clips }, choose) {
+  constructor(genre, take) {
     this.genre = genre;
-    this.clips = clips;
     this.window = "hann";
     this.image = /** @type {HTMLImageElement} */ (
       element("img", { loading: "lazy", width: 480, height: 320 })
@@ -33,13 +33,13 @@ class Card {
     this.image.onerror = () => this.#failed(true);
     this.image.onload = () => this.#failed(false);
     this.select = /** @type {HTMLSelectElement} */ (
-      element("select", { ariaLabel: `${genre}: recording`, onchange: () => this.draw(this.window) })
+      element("select", { ariaLabel: `${genre.genre}: recording`, onchange: () => this.draw(this.window) })
     );
-    this.select.append(...clips.map((name, i) => new Option(name, String(i + 1))));
+    this.select.append(...genre.clips.map((name, i) => new Option(name, String(i + 1))));
     const listen = element("button", { type: "button" }, "Listen");
-    listen.onclick = () => choose(genre, Number(this.select.value));
-    listen.setAttribute("aria-label", `Listen to ${genre}`);
-    const bar = element("figcaption", {}, element("h3", {}, genre), this.select, listen);
+    listen.onclick = () => takeRecording(genre, Number(this.select.value), take);
+    listen.setAttribute("aria-label", `Listen to ${genre.genre}`);
+    const bar = element("figcaption", {}, element("h3", {}, genre.genre), this.select, listen);
     this.figure = element("figure", { className: "card" }, this.image, this.error, bar);
   }
 
@@ -47,8 +47,9 @@ class Card {
   draw(window) {
     this.window = window;
     const clip = Number(this.select.value);
-    this.image.alt = `Spectrogram of ${this.clips[clip - 1]}, ${this.genre}, ${window} window`;
-    this.image.src = pictureAddress(this.genre, clip, window);
+    const { genre, clips } = this.genre;
+    this.image.alt = `Spectrogram of ${clips[clip - 1]}, ${genre}, ${window} window`;
+    this.image.src = pictureAddress(genre, clip, window);
   }
 
   #failed(/** @type {boolean} */ failed) {

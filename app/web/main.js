@@ -6,10 +6,9 @@ import { Options } from "./options.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
 import { decode } from "./sound.js";
-import { offerGenres, takeGenre, watchSources } from "./sources.js";
+import { offerGenres, watchSources } from "./sources.js";
 import { watchTheme } from "./theme-toggle.js";
 import { drawLegend, drawTicks, drawTimeline, fillTable, heardAt } from "./timeline.js";
-import { clock } from "./words.js";
 
 /** @typedef {import("./api.js").Answer} Answer */
 
@@ -37,13 +36,23 @@ function key(/** @type {string} */ window) {
   return `${options.task} ${window}`;
 }
 
-/** Show a sound at once, and ask what is in it. */
-async function take(/** @type {Blob} */ blob, /** @type {string} */ name) {
+/**
+ * Show a sound at once, and ask what is in it.
+ * @param {Blob | Promise<Blob>} given
+ * @param {string} name
+ */
+async function take(given, name) {
   taking.abort();
   taking = new AbortController();
   const { signal } = taking;
   byId("problem").replaceChildren();
   byId("status").textContent = `Listening to ${name}`;
+  const blob = await settled(Promise.resolve(given));
+  if (signal.aborted) return;
+  if (blob instanceof Problem) {
+    fail(name, blob);
+    return;
+  }
   const next = await decode(blob, name);
   if (signal.aborted) return;
   if (next.audio) {
@@ -114,13 +123,21 @@ async function ask() {
  * @param {AbortSignal} signal
  * @returns {Promise<Answer | Problem>}
  */
-async function answer({ blob, name }, window, signal) {
-  try {
-    return await classify(blob, name, options.task, window, signal);
-  } catch (error) {
+function answer({ blob, name }, window, signal) {
+  return settled(classify(blob, name, options.task, window, signal));
+}
+
+/**
+ * What a promise gives, or the Problem that it fails with.
+ * @template T
+ * @param {Promise<T>} promise
+ * @returns {Promise<T | Problem>}
+ */
+function settled(promise) {
+  return promise.catch((error) => {
     if (error instanceof Problem) return error;
     throw error;
-  }
+  });
 }
 
 function replies() {
@@ -129,14 +146,13 @@ function replies() {
 
 /** @returns {Answer[]} */
 function answers() {
-  const given = replies().map(({ result }) => result);
-  return given.filter((result) => result !== null && !(result instanceof Problem));
+  return replies().flatMap(({ result }) => (result === null || result instanceof Problem ? [] : [result]));
 }
 
 function render() {
   const given = answers();
   byId("listening").classList.toggle("compared", options.windows.length > 1);
-  byId("sound-facts").textContent = facts(given[0]);
+  byId("sound-facts").textContent = given.length ? facts(given[0]) : "";
   drawTicks(seconds);
   drawTimeline(given, options.labels, seconds);
   drawLegend(given, options.labels);
@@ -145,25 +161,19 @@ function render() {
   player.refresh();
 }
 
-function facts(/** @type {Answer | undefined} */ given) {
-  if (!given) return clock(seconds);
-  const { sample_rate: rate, channels, format } = given.clip;
+function facts(/** @type {Answer} */ { clip: { sample_rate: rate, channels, format } }) {
   const sides = ["mono", "stereo"][channels - 1] ?? `${channels} channels`;
-  return [clock(seconds), `${rate / 1000} kHz`, sides, format].join(" · ");
+  return [`${rate / 1000} kHz`, sides, format].join(" · ");
 }
 
 async function start() {
-  const listener = { take, fail };
   watchTheme(() => picture.repaint());
-  watchSources(listener);
+  watchSources({ take, fail });
   try {
     options.know(await models());
     const library = await genres();
-    offerGenres(library, listener);
-    showGallery(library, (genre, clip) => {
-      const { clips } = library.find((other) => other.genre === genre);
-      takeGenre(genre, clip, clips[clip - 1], listener);
-    });
+    offerGenres(library, take);
+    showGallery(library, take);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     fail("Earshot", error);

@@ -1,4 +1,4 @@
-import { byId, element } from "./dom.js";
+import { byId } from "./dom.js";
 import { windowText } from "./words.js";
 
 /** @typedef {import("./api.js").Model} Model */
@@ -7,10 +7,12 @@ import { windowText } from "./words.js";
 export class Options {
   /** @type {Model[]} */
   models = [];
+  #changed;
   #compare = /** @type {HTMLInputElement} */ (byId("compare"));
 
   /** @param {() => void} changed */
   constructor(changed) {
+    this.#changed = changed;
     for (const box of [byId("tasks"), byId("windows"), this.#compare]) {
       box.addEventListener("change", () => {
         this.#offer();
@@ -24,6 +26,7 @@ export class Options {
   know(models) {
     this.models = models;
     this.#offer();
+    this.#changed();
   }
 
   get task() {
@@ -62,15 +65,16 @@ export class Options {
     if (checked("window").disabled) [...radios].find((radio) => !radio.disabled).checked = true;
     this.#compare.disabled = loaded.length < 2;
     if (this.#compare.disabled) this.#compare.checked = false;
-    byId("windows-note").replaceChildren(...this.#missing([...radios].filter((radio) => radio.disabled)));
+    const missing = [...radios].filter((radio) => radio.disabled).map((radio) => radio.value);
+    byId("windows-note").textContent = this.#explain(missing);
   }
 
-  #missing(/** @type {HTMLInputElement[]} */ radios) {
-    return radios.map(({ value }) => {
-      const failed = this.models.find(({ task, window }) => task === this.task && window === value);
-      const why = failed?.error ?? "this server has no such checkpoint";
-      return element("span", {}, `${windowText(value)}: ${why}. `);
-    });
+  #explain(/** @type {string[]} */ missing) {
+    const failed = this.models.filter(({ task, window }) => task === this.task && missing.includes(window));
+    const absent = missing.filter((name) => !failed.some(({ window }) => window === name));
+    const sentences = failed.map(({ error }) => `Not loaded: ${error}.`);
+    if (absent.length) sentences.push(`Not on this server: ${absent.map(windowText).join(", ")}.`);
+    return sentences.join(" ");
   }
 }
 

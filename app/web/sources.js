@@ -5,8 +5,10 @@ import { Recorder } from "./recorder.js";
 import { clock } from "./words.js";
 
 /**
+ * Told a sound that was chosen, which may be on its way still.
+ * @typedef {(sound: Blob | Promise<Blob>, name: string) => void} Take
  * @typedef {object} Listener
- * @property {(blob: Blob, name: string) => void} take told a sound that was chosen
+ * @property {Take} take
  * @property {(name: string, problem: Problem) => void} fail told why there is none
  */
 
@@ -32,36 +34,29 @@ export function watchSources({ take, fail }) {
 /**
  * Offer the first recording of each genre as an example.
  * @param {import("./api.js").Genre[]} genres
- * @param {Listener} listener
+ * @param {Take} take
  */
-export function offerGenres(genres, listener) {
+export function offerGenres(genres, take) {
   byId("examples").append(
-    ...genres.map(({ genre, clips }) => chip(`${genre} music`, () => takeGenre(genre, 1, clips[0], listener))),
+    ...genres.map((genre) => chip(`${genre.genre} music`, () => takeRecording(genre, 1, take))),
   );
 }
 
 /**
- * Fetch a recording of the library.
- * @param {string} genre
+ * Take a recording of the library.
+ * @param {import("./api.js").Genre} genre
  * @param {number} clip from 1
- * @param {string} title
- * @param {Listener} listener
+ * @param {Take} take
  */
-export async function takeGenre(genre, clip, title, { take, fail }) {
-  const name = `${title} (${genre})`;
-  try {
-    take(await recording(genre, clip), name);
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    fail(name, error);
-  }
+export function takeRecording({ genre, clips }, clip, take) {
+  take(recording(genre, clip), `${clips[clip - 1]} (${genre})`);
 }
 
 function chip(/** @type {string} */ text, /** @type {() => void} */ onclick) {
   return element("button", { type: "button", className: "chip", onclick }, text);
 }
 
-function watchDrops(/** @type {Listener["take"]} */ take) {
+function watchDrops(/** @type {Take} */ take) {
   const hint = (/** @type {boolean} */ over) => byId("drop").classList.toggle("over", over);
   document.ondragover = (event) => {
     event.preventDefault();
