@@ -10,7 +10,7 @@ import threadpoolctl
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import classify, explain, genres, health, huggingface, problems, spectrogram
+from app.api import classify, explain, genres, health, huggingface, page, problems, spectrogram
 from app.api import models as models_api
 from app.api.state import Service
 from app.genres import GenreLibrary
@@ -50,7 +50,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="Earshot", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
     problems.install(app)
-    for module in (classify, explain, huggingface, spectrogram, genres, models_api, health):
+    for module in (
+        page,
+        classify,
+        explain,
+        huggingface,
+        spectrogram,
+        genres,
+        models_api,
+        health,
+    ):
         app.include_router(module.router)
     return app
 

@@ -22,7 +22,8 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", pattern="^(critical|error|warning|info|debug)$")
     models_dir: Path = Field(default=_STORE, description="the store of checkpoints")
     genres_dir: Path = Field(
-        default=_STORE / "genres", description="one folder of recordings for each genre"
+        default=_STORE / "genres",
+        description="one folder of recordings for each genre; all who reach the service hear them",
     )
     max_upload_bytes: int = Field(
         default=64 * 1024 * 1024, ge=1, description="largest file that is accepted"

@@ -1,5 +1,6 @@
-"""`GET /genres`: which music is in the library, and what does it sound like in numbers?"""
+"""`GET /genres` and `GET /recording`: the library of music, in numbers and to be heard."""
 
+import mimetypes
 from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
@@ -8,6 +9,7 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query
+from fastapi.responses import FileResponse
 
 from app.api import problems, schemas
 from app.api.state import ServiceDependency
@@ -21,6 +23,7 @@ from app.genres import LONGEST_SECONDS, GenreLibrary, title_of
 router = APIRouter(tags=["spectrogram"])
 
 _CACHED_RECORDINGS = 4096
+_SOUND = {"audio/*": {"schema": {"type": "string", "format": "binary"}}}
 
 
 @router.get(
@@ -39,6 +42,27 @@ async def genres(
     Measured through the Hann window, anew only when a file has changed.
     """
     return await service.compute(_genres, service.genres, limit)
+
+
+@router.get(
+    "/recording",
+    response_class=FileResponse,
+    responses={
+        200: {"description": "The recording, as it is in the library", "content": _SOUND},
+        **problems.responses(HTTPStatus.UNPROCESSABLE_ENTITY),
+    },
+)
+async def recording(
+    service: ServiceDependency,
+    genre: Annotated[
+        str, Query(description="a folder of the library", examples=["jazz", "hip-hop"])
+    ],
+    clip: Annotated[int, Query(ge=1, description="which of the genre's recordings")] = 1,
+) -> FileResponse:
+    """Play the recording whose picture `GET /spectrogram` draws."""
+    path = await service.compute(service.genres.find, genre, clip)
+    media_type, _ = mimetypes.guess_type(path.name)
+    return FileResponse(path, media_type=media_type or "application/octet-stream")
 
 
 def _genres(library: GenreLibrary, limit: int) -> schemas.GenreList:

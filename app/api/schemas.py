@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.audio.windows import WindowName
 from app.checkpoints.labels import TaskName
-from app.checkpoints.metrics import Metrics
 from app.inference.answers import CheckpointName, CheckpointStatus, Probability, Seconds
 
 
@@ -115,21 +114,6 @@ class GenreList(BaseModel):
     """The whole library."""
 
     genres: list[Genre]
-
-
-class LoadedModel(BaseModel):
-    """A checkpoint that is loaded, or the reason why it is not."""
-
-    task: TaskName
-    window: WindowName
-    status: Literal["loaded", "failed"]
-    version: str | None = None
-    labels: list[str] | None = None
-    clip_seconds: float | None = None
-    metrics: Metrics | None = Field(
-        default=None, description="measured on recordings that were held out of training"
-    )
-    error: str | None = None
 
 
 class ModelList(BaseModel):

@@ -1,4 +1,4 @@
-"""`GET /genres` over a real socket."""
+"""`GET /genres` and `GET /recording` over a real socket."""
 
 import shutil
 from collections.abc import Iterator
@@ -82,3 +82,24 @@ def test_ones_own_library(tmp_path: Path) -> None:
         assert again["characteristics"]["zero_crossings"] == pytest.approx(1000, abs=2)
         shutil.rmtree(tmp_path / "drone")
         assert genres(client) == {}
+
+
+def test_the_library_can_be_heard(tmp_path: Path) -> None:
+    files = {
+        "drone/a_low.wav": encode(tone(100)),
+        "drone/b_high.flac": encode(tone(900), container="FLAC"),
+        "drone/notes.txt": b"no recording",
+    }
+    (tmp_path / "drone").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with serve(genres_dir=tmp_path, models_dir=tmp_path) as client:
+        for clip, name in enumerate(("drone/a_low.wav", "drone/b_high.flac"), start=1):
+            response = client.get("/recording", params={"genre": "drone", "clip": clip})
+            assert response.content == files[name]
+            assert response.headers["content-type"].startswith("audio/")
+        response = client.get("/recording", params={"genre": "drone", "clip": 3})
+        assert problem(response, 422, "invalid-parameter") == "drone has the clips 1 to 2, got 3"
+        response = client.get("/recording", params={"genre": ".."})
+        detail = problem(response, 422, "invalid-parameter")
+        assert detail == "unknown genre '..'; accepted: drone"
