@@ -10,7 +10,17 @@ import threadpoolctl
 from fastapi import FastAPI
 
 from app import __version__
-from app.api import classify, explain, genres, health, huggingface, page, problems, spectrogram
+from app.api import (
+    batch,
+    classify,
+    explain,
+    genres,
+    health,
+    huggingface,
+    page,
+    problems,
+    spectrogram,
+)
 from app.api import models as models_api
 from app.api.state import Service
 from app.genres import GenreLibrary
@@ -53,6 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (
         page,
         classify,
+        batch,
         explain,
         huggingface,
         spectrogram,

@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     max_picture_seconds: float = Field(
         default=600.0, gt=0, description="longest recording that is drawn or explained"
     )
+    max_batch_bytes: int = Field(
+        default=1024 * 1024 * 1024, ge=1, description="largest request of many files"
+    )
+    max_batch_files: int = Field(default=1000, ge=1, description="most files in one request")
     max_requests: int = Field(
         default=32, ge=1, description="requests that are worked on at the same time"
     )

@@ -31,7 +31,7 @@ async def classify(
     service: ServiceDependency,
     task: parameters.Task,
     window: parameters.Window = "hann",
-    top_k: Annotated[int, Query(ge=1, le=100, description="labels in `ranked`")] = 3,
+    top_k: parameters.TopK = 3,
     hop: Annotated[
         float | None,
         Query(

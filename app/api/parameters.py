@@ -9,3 +9,4 @@ from app.checkpoints.labels import TaskName
 
 Task = Annotated[TaskName, Path(description="what to listen for")]
 Window = Annotated[WindowName, Query(description="analysis window of the checkpoint that answers")]
+TopK = Annotated[int, Query(ge=1, le=100, description="labels in `ranked`")]

@@ -80,6 +80,8 @@ _AUDIO: dict[type[audio.AudioError], tuple[str, str, HTTPStatus]] = {
     ),
 }
 
+_KNOWN = (ProblemError, audio.AudioError, OverloadedError, CheckpointError, GenreError, ClipError)
+
 
 def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """The OpenAPI entries of the problems that a route can answer with."""
@@ -101,6 +103,11 @@ def overloaded(detail: str) -> ProblemError:
     )
 
 
+def too_late(seconds: float) -> ProblemError:
+    """The problem of an answer that was not ready after `seconds`."""
+    return overloaded(f"there was no answer within {seconds:g} seconds")
+
+
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem, and describe problems in its OpenAPI document."""
     describe = app.openapi
@@ -112,30 +119,12 @@ def install(app: FastAPI) -> None:
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it
 
-    @app.exception_handler(ProblemError)
-    async def _problem(_: Request, error: ProblemError) -> JSONResponse:
-        return _answer(error.problem, error.headers)
+    async def _known(_: Request, error: Exception) -> JSONResponse:
+        found = refusal_of(error)
+        return _answer(found.problem, found.headers)
 
-    @app.exception_handler(audio.AudioError)
-    async def _audio(_: Request, error: audio.AudioError) -> JSONResponse:
-        kind, title, status = _AUDIO[type(error)]
-        return _answer(_problem_of(kind, title, status, str(error)))
-
-    @app.exception_handler(OverloadedError)
-    async def _overloaded(_: Request, error: OverloadedError) -> JSONResponse:
-        refusal = overloaded(str(error))
-        return _answer(refusal.problem, refusal.headers)
-
-    @app.exception_handler(CheckpointError)
-    async def _checkpoint(_: Request, error: CheckpointError) -> JSONResponse:
-        return _answer(
-            _problem_of(
-                "checkpoint-unavailable",
-                "The checkpoint is not loaded",
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                str(error),
-            )
-        )
+    for kind in _KNOWN:
+        app.add_exception_handler(kind, _known)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -144,11 +133,6 @@ def install(app: FastAPI) -> None:
         status = HTTPStatus.NOT_FOUND if in_path else HTTPStatus.UNPROCESSABLE_ENTITY
         detail = "; ".join(_describe(item) for item in error.errors())
         return _answer(_problem_of(_INVALID_PARAMETER, _INVALID_TITLE, status, detail))
-
-    @app.exception_handler(GenreError)
-    @app.exception_handler(ClipError)
-    async def _unknown(_: Request, error: GenreError | ClipError) -> JSONResponse:
-        return _answer(invalid_parameter(str(error)).problem)
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
@@ -173,13 +157,29 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        problem = Problem(
-            type="about:blank",
-            title=HTTPStatus.INTERNAL_SERVER_ERROR.phrase,
-            status=500,
-            detail="the server failed to answer; the error is in its log",
-        )
-        return _answer(problem)
+        return _answer(refusal_of(error).problem)
+
+
+def refusal_of(error: Exception) -> ProblemError:
+    """What a client is told of an error, whatever it is."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, audio.AudioError):
+        kind, title, status = _AUDIO[type(error)]
+        return ProblemError(kind, title, status, str(error))
+    if isinstance(error, OverloadedError):
+        return overloaded(str(error))
+    if isinstance(error, CheckpointError):
+        title, status = "The checkpoint is not loaded", HTTPStatus.SERVICE_UNAVAILABLE
+        return ProblemError("checkpoint-unavailable", title, status, str(error))
+    if isinstance(error, GenreError | ClipError):
+        return invalid_parameter(str(error))
+    return ProblemError(
+        "internal",
+        HTTPStatus.INTERNAL_SERVER_ERROR.phrase,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "the server failed to answer; the error is in its log",
+    )
 
 
 def _problem_of(kind: str, title: str, status: HTTPStatus, detail: str) -> Problem:

@@ -11,7 +11,7 @@ import anyio
 from fastapi import Depends, Request
 from starlette.requests import ClientDisconnect
 
-from app.api.problems import overloaded
+from app.api.problems import overloaded, too_late
 from app.genres import GenreLibrary
 from app.inference.answers import Classification
 from app.inference.classifier import Classifier
@@ -92,9 +92,7 @@ class Service:
                 return task.result()
             if gone.done():
                 raise ClientDisconnect
-            raise overloaded(
-                f"there was no answer within {self.settings.request_seconds:g} seconds"
-            )
+            raise too_late(self.settings.request_seconds)
         finally:
             for future in both:
                 future.cancel()

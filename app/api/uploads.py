@@ -1,17 +1,17 @@
 """Reading the one recording of a request into memory, and no byte more than allowed."""
 
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request
 from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 
+from app.api.multipart import FIELD, FilePart, FileParts
 from app.api.problems import ProblemError
-
-FIELD = "file"
 
 _BINARY = {
     "type": "string",
@@ -33,68 +33,22 @@ REQUEST_BODY: dict[str, Any] = {
     },
 }
 """the OpenAPI entry of what `read_upload` reads"""
+FILES_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": [FIELD],
+                "properties": {FIELD: {"type": "array", "items": _BINARY}},
+            }
+        }
+    },
+}
+"""the OpenAPI entry of what `read_files` reads"""
 
 # What boundaries and part headers may take beside the file itself.
 _ENVELOPE_BYTES = 64 * 1024
-
-
-class _FilePart:
-    """Collects the content of the field `file` while a parser goes through the body."""
-
-    def __init__(self, boundary: bytes, limit: int) -> None:
-        self.content: io.BytesIO | None = None
-        self.fields: list[str] = []
-        self.ended = False
-        self._limit = limit
-        self._collecting = False
-        self._header_name = b""
-        self._header_value = b""
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._on_part_begin,
-                "on_header_field": self._on_header_field,
-                "on_header_value": self._on_header_value,
-                "on_header_end": self._on_header_end,
-                "on_part_data": self._on_part_data,
-                "on_end": self._on_end,
-            },
-        )
-
-    def feed(self, chunk: bytes) -> None:
-        self._parser.write(chunk)
-
-    def _on_part_begin(self) -> None:
-        self._collecting = False
-        self._header_name = self._header_value = b""
-
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header_name += data[start:end]
-
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._header_value += data[start:end]
-
-    def _on_header_end(self) -> None:
-        if self._header_name.lower() == b"content-disposition":
-            _, options = parse_options_header(self._header_value)
-            name = options.get(b"name", b"").decode("utf-8", "replace")
-            self.fields.append(name)
-            if name == FIELD:
-                if self.content is not None:
-                    raise _malformed(f"the field {FIELD!r} occurs more than once; send one file")
-                self.content = io.BytesIO()
-                self._collecting = True
-        self._header_name = self._header_value = b""
-
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if not self._collecting or self.content is None:
-            return
-        if self.content.tell() + end - start > self._limit:
-            raise too_large(self._limit)
-        self.content.write(memoryview(data)[start:end])
-
-    def _on_end(self) -> None:
-        self.ended = True
 
 
 def media_type(request: Request) -> str:
@@ -133,39 +87,91 @@ async def read_file(request: Request, limit: int) -> bytes:
     """Return the content of the multipart field `file`, of at most `limit` bytes.
 
     Bytes are counted as they arrive: what is over the limit is refused before it is held.
-    They are held once: `BytesIO` hands out its own buffer.
 
     Raises:
         ProblemError: not multipart, no such field, malformed, cut short or too large.
     """
+    parts = FileParts(boundary_of(request), limit)
+    files: list[FilePart] = []
+    with _problems_of_parsing():
+        async for chunk in _bounded(request, limit + _ENVELOPE_BYTES, limit):
+            files += parts.feed(chunk)
+            if parts.over_limit:
+                raise too_large(limit)
+            if parts.fields.count(FIELD) > 1:
+                raise _malformed(f"the field {FIELD!r} occurs more than once; send one file")
+    _require_end(parts)
+    if not files or files[0].content is None:
+        raise _missing_file(parts)
+    return files[0].content
+
+
+async def read_files(request: Request, *, limit: int, body_limit: int) -> AsyncIterator[FilePart]:
+    """Yield the files of all multipart fields `file`, each as soon as it has come in.
+
+    Args:
+        request: its body is read on when the next file is asked for.
+        limit: bytes of a file; a larger one is passed over, and yielded without content.
+        body_limit: bytes of the whole body.
+
+    Raises:
+        ProblemError: not multipart, no such field, malformed, cut short or too large.
+    """
+    parts = FileParts(boundary_of(request), limit)
+    with _problems_of_parsing():
+        async for chunk in _bounded(request, body_limit, body_limit):
+            for file in parts.feed(chunk):
+                yield file
+    _require_end(parts)
+    if FIELD not in parts.fields:
+        raise _missing_file(parts)
+
+
+def boundary_of(request: Request) -> bytes:
+    """The boundary of a multipart form; raises ProblemError where the request holds none."""
     _, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
-    if media_type(request) != "multipart/form-data" or not boundary:
-        raise ProblemError(
-            "unsupported-media-type",
-            "The request holds no recording in a way that is accepted",
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"send multipart/form-data with the recording in the field {FIELD!r}, as "
-            f"`curl -F {FIELD}=@clip.wav` does, or the recording as the body with the content "
-            "type audio/* or application/octet-stream",
-        )
-    part = _FilePart(boundary, limit)
+    if media_type(request) == "multipart/form-data" and boundary:
+        return boundary
+    raise ProblemError(
+        "unsupported-media-type",
+        "The request holds no recording in a way that is accepted",
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        f"send multipart/form-data with the recording in the field {FIELD!r}, as "
+        f"`curl -F {FIELD}=@clip.wav` does, or, to routes for a single recording, the recording "
+        "as the body with the content type audio/* or application/octet-stream",
+    )
+
+
+def _require_end(parts: FileParts) -> None:
+    """Raise ProblemError when a form was cut short."""
+    if not parts.ended:
+        raise _malformed("the multipart body ends before its closing boundary")
+
+
+def _missing_file(parts: FileParts) -> ProblemError:
+    """The problem of a form without a file."""
+    found = ", ".join(repr(name) for name in parts.fields) or "no fields"
+    return ProblemError(
+        "missing-file",
+        "The recording is missing",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        f"send the recording in the multipart field {FIELD!r}; the request has {found}",
+    )
+
+
+def _malformed(detail: str) -> ProblemError:
+    """The problem of a form that is not as it should be."""
+    title = "The multipart body is malformed"
+    return ProblemError("malformed-multipart", title, HTTPStatus.BAD_REQUEST, detail)
+
+
+@contextmanager
+def _problems_of_parsing() -> Iterator[None]:
     try:
-        async for chunk in _bounded(request, limit + _ENVELOPE_BYTES, limit):
-            part.feed(chunk)
+        yield
     except MultipartParseError as error:
         raise _malformed(f"the multipart body cannot be parsed: {error}") from error
-    if not part.ended:
-        raise _malformed("the multipart body ends before its closing boundary")
-    if part.content is None:
-        found = ", ".join(repr(name) for name in part.fields) or "no fields"
-        raise ProblemError(
-            "missing-file",
-            "The recording is missing",
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"send the recording in the multipart field {FIELD!r}; the request has {found}",
-        )
-    return part.content.getvalue()
 
 
 def too_large(limit: int) -> ProblemError:
@@ -188,8 +194,3 @@ async def _bounded(request: Request, body_limit: int, limit: int) -> AsyncIterat
         if received > body_limit:
             raise too_large(limit)
         yield chunk
-
-
-def _malformed(detail: str) -> ProblemError:
-    title = "The multipart body is malformed"
-    return ProblemError("malformed-multipart", title, HTTPStatus.BAD_REQUEST, detail)

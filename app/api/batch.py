@@ -1,0 +1,161 @@
+"""`POST /classify/{task}/batch`: many recordings in one request, answered as they come."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+from starlette.types import Receive, Scope, Send
+
+from app.api import parameters, problems, uploads
+from app.api.multipart import FilePart
+from app.api.schemas import Problem
+from app.api.state import Service, ServiceDependency
+from app.inference.answers import Classification
+from app.inference.classifier import Classifier
+from app.inference.recognition import Wanted, recognise
+
+router = APIRouter(tags=["classify"])
+
+_NDJSON = "application/x-ndjson"
+# Files of one request that are worked on at the same time: the others must get their turn.
+_AT_ONCE = 4
+
+
+class BatchLine(BaseModel):
+    """What became of one file: an answer, or a problem of its own."""
+
+    index: int | None = Field(
+        description="place of the file in the request, from 0; null for the request itself"
+    )
+    filename: str | None = Field(default=None, description="as it was sent")
+    answer: Classification | None = None
+    problem: Problem | None = None
+
+
+_LINES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "One line of JSON for each file, in order of completion. When the request "
+        "itself goes wrong, the files before are answered and the last line has its problem",
+        "content": {_NDJSON: {"schema": BatchLine.model_json_schema()}},
+    }
+}
+
+
+class _Lines(Response):
+    """Sends lines while the request's body is still being read.
+
+    Starlette's own streaming response would take the rest of the body for itself, to see
+    whether the client is still there.
+    """
+
+    def __init__(self, lines: AsyncIterator[BatchLine]) -> None:
+        super().__init__(media_type=_NDJSON)
+        del self.headers["content-length"]
+        self._lines = lines
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async for line in self._lines:
+            body = line.model_dump_json(exclude_defaults=True).encode() + b"\n"
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@router.post(
+    "/classify/{task}/batch",
+    response_class=Response,
+    openapi_extra={"requestBody": uploads.FILES_BODY},
+    responses=_LINES
+    | problems.responses(
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+async def classify_batch(
+    request: Request,
+    service: ServiceDependency,
+    task: parameters.Task,
+    window: parameters.Window = "hann",
+    top_k: parameters.TopK = 3,
+) -> Response:
+    """Classify many recordings, each in a multipart field `file` of its own.
+
+    Answers are sent as they are ready, while the rest is still coming in, one line of JSON
+    each. A file that cannot be answered has its own problem in its line.
+    """
+    uploads.boundary_of(request)
+    classifier = await service.models.get(task, window)
+    return _Lines(_answers(request, service, classifier, Wanted(top_k)))
+
+
+async def _answers(
+    request: Request, service: Service, classifier: Classifier, wanted: Wanted
+) -> AsyncIterator[BatchLine]:
+    settings = service.settings
+    files = uploads.read_files(
+        request, limit=settings.max_upload_bytes, body_limit=settings.max_batch_bytes
+    )
+    working: set[asyncio.Task[BatchLine]] = set()
+    try:
+        with service.admitted():
+            index = 0
+            async for file in files:
+                if index >= settings.max_batch_files:
+                    raise _too_many(settings.max_batch_files)
+                work = _answer(index, file, service, classifier, wanted)
+                working.add(asyncio.create_task(work))
+                index += 1
+                if len(working) >= _AT_ONCE:
+                    done, working = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        yield task.result()
+            for finished in asyncio.as_completed(working):
+                yield await finished
+    except problems.ProblemError as error:
+        for finished in asyncio.as_completed(working):
+            yield await finished
+        yield BatchLine(index=None, problem=error.problem)
+    finally:
+        for task in working:
+            task.cancel()
+
+
+async def _answer(
+    index: int, file: FilePart, service: Service, classifier: Classifier, wanted: Wanted
+) -> BatchLine:
+    line = BatchLine(index=index, filename=file.filename)
+    if file.content is None:
+        return _failed(line, uploads.too_large(service.settings.max_upload_bytes))
+    settings = service.settings
+    try:
+        async with asyncio.timeout(settings.request_seconds):
+            answer = await recognise(
+                classifier,
+                file.content,
+                wanted,
+                max_seconds=settings.max_seconds,
+                on_thread=service.compute,
+            )
+    except TimeoutError:
+        return _failed(line, problems.too_late(settings.request_seconds))
+    except Exception as error:  # whatever it is, the other files are answered
+        return _failed(line, problems.refusal_of(error))
+    return line.model_copy(update={"answer": answer})
+
+
+def _failed(line: BatchLine, error: problems.ProblemError) -> BatchLine:
+    return line.model_copy(update={"problem": error.problem})
+
+
+def _too_many(limit: int) -> problems.ProblemError:
+    return problems.ProblemError(
+        "too-many-files",
+        "The request has too many files",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"at most {limit} files are accepted in one request; send the rest in another",
+    )

@@ -1,0 +1,114 @@
+"""`POST /classify/{task}/batch` over a real socket."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from tests.e2e.test_classify import problem
+from tests.serving import serve
+from tests.sounds import RATE, SOUNDS, encode, make
+
+BATCH = "/classify/urban-sound/batch"
+
+
+def lines(response: httpx.Response) -> list[dict]:
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/x-ndjson"
+    return [json.loads(line) for line in response.text.splitlines()]
+
+
+def files(*contents: bytes) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("file", (f"{i}.wav", content)) for i, content in enumerate(contents)]
+
+
+def test_every_file_has_a_line_of_its_own(client: httpx.Client) -> None:
+    labels = list(SOUNDS) * 3
+    clips = [encode(make(label, 60_000 + i)) for i, label in enumerate(labels)]
+    found = lines(client.post(BATCH, files=files(*clips), params={"top_k": 2}))
+    assert sorted(line["index"] for line in found) == list(range(len(clips)))
+    for line in found:
+        alone = client.post("/classify/urban-sound", files={"file": clips[line["index"]]}).json()
+        assert line["filename"] == f"{line['index']}.wav"
+        assert line["answer"]["label"] == labels[line["index"]] == alone["label"]
+        assert len(line["answer"]["ranked"]) == 2
+
+
+def test_a_bad_file_fails_alone(client: httpx.Client) -> None:
+    good = encode(make("siren", 1))
+    large = encode(np.tile(make("siren", 1), 40))
+    found = lines(client.post(BATCH, files=files(good, b"a poem", large, b"", good)))
+    kinds = {line["index"]: line.get("problem", {}).get("type") for line in found}
+    assert kinds == {
+        0: None,
+        1: "/problems/unsupported-format",
+        2: "/problems/file-too-large",
+        3: "/problems/empty",
+        4: None,
+    }
+
+
+def test_a_broken_request_keeps_the_answers_before_it(client: httpx.Client) -> None:
+    head = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    body = head + encode(make("siren", 1)) + b"\r\n" + head + b"no end"
+    headers = {"content-type": "multipart/form-data; boundary=cut"}
+    first, last = lines(client.post(BATCH, content=body, headers=headers))
+    assert first["answer"]["label"] == "siren"
+    assert last["problem"]["type"] == "/problems/malformed-multipart"
+    assert last["index"] is None
+
+
+def test_answers_come_before_the_request_has_ended(client: httpx.Client) -> None:
+    head = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    part = head + encode(make("siren", 1)) + b"\r\n"
+    address = (client.base_url.host, client.base_url.port)
+    with socket.create_connection(address, timeout=60) as connection:
+        connection.sendall(
+            f"POST {BATCH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            "Content-Type: multipart/form-data; boundary=cut\r\n\r\n".encode()
+        )
+        for _ in range(4):  # as many as are worked on at the same time
+            connection.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+        received = b""
+        while b'"label":"siren"' not in received:
+            received += connection.recv(65_536)
+        assert received.startswith(b"HTTP/1.1 200 OK")
+        end = b"--cut--\r\n"
+        connection.sendall(f"{len(end):x}\r\n".encode() + end + b"\r\n0\r\n\r\n")
+        while not received.endswith(b"0\r\n\r\n"):
+            received += connection.recv(65_536)
+        assert received.count(b'"label":"siren","probability"') >= 4
+
+
+def test_too_many_files_are_refused_and_those_before_answered(trained_store: Path) -> None:
+    with serve(models_dir=trained_store, max_batch_files=3) as client:
+        found = lines(client.post(BATCH, files=files(*[encode(make("siren", 1))] * 5)))
+        assert [line["index"] for line in found if "answer" in line] in ([0, 1, 2],) or len(
+            [line for line in found if "answer" in line]
+        ) == 3
+        assert found[-1]["problem"]["type"] == "/problems/too-many-files"
+        assert "at most 3 files" in found[-1]["problem"]["detail"]
+
+
+def test_ten_thousand_tiny_files_do_no_harm(client: httpx.Client) -> None:
+    def body() -> Iterator[bytes]:
+        for i in range(10_000):
+            head = f'--cut\r\nContent-Disposition: form-data; name="file"; filename="{i}"\r\n\r\n'
+            yield head.encode() + b"x\r\n"
+        yield b"--cut--\r\n"
+
+    headers = {"content-type": "multipart/form-data; boundary=cut"}
+    found = lines(client.post(BATCH, content=body(), headers=headers))
+    assert len(found) == 1001
+    assert found[-1]["problem"]["type"] == "/problems/too-many-files"
+    assert client.get("/readyz").status_code == 200
+
+
+def test_what_is_no_form_is_told_how_to_send(client: httpx.Client) -> None:
+    response = client.post(BATCH, content=encode(make("siren", 1), RATE))
+    assert "curl -F file=@clip.wav" in problem(response, 415, "unsupported-media-type")
+    response = client.post("/classify/whales/batch", files=files(b"x"))
+    problem(response, 404, "invalid-parameter")
