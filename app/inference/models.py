@@ -55,14 +55,18 @@ def load_models(root: Path) -> Models:
         present = []
     for task, window in present:
         try:
-            loaded[task, window] = _load(root, task, window)
+            loaded[task, window] = load_classifier(root, task, window)
         except CheckpointError as error:
             log.error("checkpoint not loaded: %s", error)
             failed[task, window] = error
     return Models(loaded, failed)
 
 
-def _load(root: Path, task: TaskName, window: WindowName) -> Classifier:
+def load_classifier(root: Path, task: TaskName, window: WindowName) -> Classifier:
+    """Load one checkpoint of the store.
+
+    Raises CheckpointError when it is missing or damaged.
+    """
     checkpoint = store.load(root, task, window)
     try:
         engine = OpenVinoEngine(checkpoint.model)
