@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 import anyio
 import threadpoolctl
@@ -24,10 +23,9 @@ from app.api import (
 from app.api import models as models_api
 from app.api.state import Service
 from app.genres import GenreLibrary
-from app.inference.engine import BATCH
-from app.inference.engines import make_engine
 from app.inference.explain import Explainers
-from app.inference.models import Key, Loading, Models
+from app.inference.models import Models
+from app.loading import is_preloaded, loading
 from app.settings import Settings
 
 _DESCRIPTION = """
@@ -44,7 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # The engine and the requests' own threads share the cores; BLAS has none to spare.
         threadpoolctl.threadpool_limits(1, "blas")
-        models = Models(settings.models_dir, _loading(settings))
+        models = Models(settings.models_dir, loading(settings))
         app.state.service = Service(
             settings=settings,
             models=models,
@@ -52,7 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             genres=GenreLibrary(settings.genres_dir),
             threads=anyio.CapacityLimiter(settings.threads),
         )
-        await models.preload(key for key in models.entries if _is_preloaded(key, settings))
+        await models.preload(key for key in models.entries if is_preloaded(key, settings))
         async with asyncio.TaskGroup() as tasks:
             releasing = tasks.create_task(_release_unused(models, settings.release_seconds))
             yield
@@ -73,22 +71,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     ):
         app.include_router(module.router)
     return app
-
-
-def _loading(settings: Settings) -> Loading:
-    return Loading(
-        make_engine=partial(
-            make_engine, name=settings.engine, streams=settings.streams, cache=settings.cache_dir
-        ),
-        # Each request offers one block at a time.
-        max_waiting=settings.max_requests * BATCH,
-        streams=settings.streams,
-    )
-
-
-def _is_preloaded(key: Key, settings: Settings) -> bool:
-    _, window = key
-    return settings.preload == "all" or (settings.preload == "default" and window == "hann")
 
 
 async def _release_unused(models: Models, seconds: float) -> None:

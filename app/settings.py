@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.inference.engines import EngineName
+from app.inference.names import EngineName
 
 _STORE = Path(__file__).resolve().parent.parent / "models_store"
 

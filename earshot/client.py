@@ -1,7 +1,8 @@
 """A typed client of the service: `Client` to wait with, `AsyncClient` to await.
 
-with Client("http://127.0.0.1:8000") as client:
-    print(client.classify("urban-sound", "dog.wav").label)
+Example:
+    with Client("http://127.0.0.1:8000") as client:
+        print(client.classify("urban-sound", "dog.wav").label)
 """
 
 import time

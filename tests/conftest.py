@@ -52,7 +52,7 @@ def trained_store(tmp_path_factory: pytest.TempPathFactory, sound_corpus: Path) 
     """A store with one checkpoint, trained on the generated sounds by the command line."""
     work = tmp_path_factory.mktemp("training")
     command = [
-        *(sys.executable, "-m", "training.cli", "train"),
+        *(sys.executable, "-m", "earshot", "train"),
         *("--task", "urban-sound", "--window", "hann", "--data", str(sound_corpus)),
         *("--epochs", "6", "--batch-size", "8"),
         *("--out", str(work / "run"), "--cache", str(work / "cache")),

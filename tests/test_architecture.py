@@ -18,7 +18,12 @@ ALLOWED = {
     "app/inference": {"app.inference", "app.checkpoints", "app.audio"},
     "app": {"app"},
     "training": {"training", "app.audio", "app.checkpoints", "app.inference.engine"},
+    "earshot": {
+        *("earshot", "app.api.schemas", "app.audio", "app.checkpoints", "app.inference"),
+        *("app.settings", "training.cli"),
+    },
 }
+PROJECT = ("app", "earshot", "training", "tests")
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -40,7 +45,7 @@ def modules(package: str) -> list[Path]:
 def test_imports_point_one_way(package: str) -> None:
     for path in modules(package):
         for name in imports(path):
-            if name.split(".")[0] in ("app", "training", "tests"):
+            if name.split(".")[0] in PROJECT:
                 allowed = any(f"{name}.".startswith(f"{prefix}.") for prefix in ALLOWED[package])
                 assert allowed, f"{path.relative_to(ROOT)} imports {name}"
 
@@ -64,13 +69,25 @@ def test_the_service_reports_to_nobody(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_service_starts_without_torch_or_training() -> None:
-    code = (
-        "import sys; from app.main import create_app; create_app(); "
-        "unwanted = {'torch', 'librosa', 'lightning', 'training'} & set(sys.modules); "
-        "sys.exit(', '.join(unwanted) or 0)"
-    )
+def loaded_of(unwanted: str, code: str) -> str:
+    """Run `code` in a process of its own; returns which of the `unwanted` modules it loaded."""
+    code = f"import sys; {code}; print(*set({unwanted.split()}) & set(sys.modules))"
     process = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stderr
+    return process.stdout.strip()
+
+
+def test_the_service_starts_without_torch_or_training() -> None:
+    code = "from app.main import create_app; create_app()"
+    assert loaded_of("torch librosa lightning training earshot", code) == ""
+
+
+def test_the_client_loads_nothing_of_the_server() -> None:
+    assert loaded_of("fastapi openvino numpy scipy training", "import earshot.client") == ""
+
+
+def test_the_command_line_parses_without_loading_what_commands_need() -> None:
+    unwanted = "fastapi openvino numpy pydantic httpx rich torch lightning"
+    assert loaded_of(unwanted, "import earshot.cli; earshot.cli._parser()") == ""

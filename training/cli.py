@@ -1,61 +1,18 @@
-"""`earshot`: the command line of the training package."""
+"""The commands of the training package."""
 
 import argparse
 import importlib.util
 import logging
-import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from app.audio.windows import WINDOWS
 from app.checkpoints.labels import TASKS
 from training.datasets import CORPORA
 
-_EPILOG = """\
-DIR holds the corpora in the folders of their official downloads: UrbanSound8K, ESC-50-master,
-RAVDESS, EmoDB, TESS, nEMO, URDU, CREMA-D, SAVEE, GTZAN. Those that are missing are left out.
 
-A first checkpoint, from recordings to a running service:
-  earshot pretrain --data DIR
-  earshot train --task urban-sound --window hann --data DIR \\
-      --pretrained runs/pretrain/pretrained.safetensors
-  EARSHOT_MODELS_DIR=runs/store make serve
-
-The same from your own recordings and labels, a folder for each label; --task says which
-endpoint shall answer with them:
-  earshot train --task urban-sound --folders MY_RECORDINGS
-"""
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command; errors of the user's data end it with one line and status 1."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(arguments)
-    if importlib.util.find_spec("lightning") is None:
-        sys.exit("earshot: training needs more packages: pip install 'earshot[training]'")
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("training").setLevel(logging.INFO)
-    # Heavy, torch and all: --help should not wait for it, nor fail without it.
-    from training import commands  # noqa: PLC0415
-
-    # Lightning sets its own level when imported, tips and advertisements included.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    command = "earshot " + shlex.join(arguments)
-    try:
-        commands.COMMANDS[options.command](options, command)
-    except commands.USER_ERRORS as error:
-        sys.exit(f"earshot: {error}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="earshot",
-        description="Train, export and measure Earshot's checkpoints.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands that train and measure to the command line."""
     _add_pretrain(commands)
     _add_train(commands)
     _add_export(commands)
@@ -63,7 +20,30 @@ def _parser() -> argparse.ArgumentParser:
     _add_tables(commands)
     _add_compare_windows(commands)
     _add_analyze_genres(commands)
-    return parser
+
+
+def run(options: argparse.Namespace, command: str) -> None:
+    """Run the command that was parsed into `options`; `command` is how it was typed.
+
+    Raises SystemExit with a message where the user's data is not as it should be, or the
+    training packages are missing.
+    """
+    if importlib.util.find_spec("lightning") is None:
+        sys.exit(
+            f"earshot: {options.command} needs the training packages: "
+            "pip install 'earshot[training]'"
+        )
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("training").setLevel(logging.INFO)
+    # Heavy, torch and all: --help should not wait for it, nor fail without it.
+    from training import commands  # noqa: PLC0415
+
+    # Lightning sets its own level when imported, tips and advertisements included.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    try:
+        commands.COMMANDS[options.command](options, command)
+    except commands.USER_ERRORS as error:
+        sys.exit(f"earshot: {error}")
 
 
 def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -298,7 +278,3 @@ def _fold(text: str) -> tuple[str, tuple[str, ...]]:
     if not (corpus and colon and folds):
         raise argparse.ArgumentTypeError(f"expected CORPUS:FOLD[,FOLD], got {text!r}")
     return corpus, tuple(folds.split(","))
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.audio.windows import WindowName
 from app.checkpoints.labels import TaskName
-from app.inference.answers import CheckpointName, CheckpointStatus, Probability, Seconds
+from app.inference.answers import CheckpointName, Probability, Seconds
+from app.inference.names import CheckpointStatus
 
 
 class Model(BaseModel):

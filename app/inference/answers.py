@@ -1,14 +1,12 @@
 """What an answer says: the types that the service, its client and the command line share."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from app.audio.windows import WindowName
 from app.checkpoints.labels import TaskName
 
-CheckpointStatus = Literal["loaded", "available", "failed"]
-"""whether a checkpoint answers at once, after loading, or not at all"""
 Probability = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, description="seconds")]
 

@@ -2,12 +2,10 @@
 
 import importlib.util
 from pathlib import Path
-from typing import Literal
 
 from app.checkpoints.store import Checkpoint
 from app.inference.engine import Engine, OpenVinoEngine
-
-EngineName = Literal["auto", "openvino", "torch"]
+from app.inference.names import EngineName
 
 
 def make_engine(

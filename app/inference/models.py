@@ -13,10 +13,10 @@ from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.errors import CheckpointError, DamagedCheckpointError, MissingCheckpointError
 from app.checkpoints.labels import TaskName
-from app.inference.answers import CheckpointStatus
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
 from app.inference.engine import BATCH, Engine
+from app.inference.names import CheckpointStatus
 
 log = logging.getLogger(__name__)
 

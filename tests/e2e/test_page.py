@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from app.audio.windows import WINDOWS, analysis_window
+from app.audio.stft import analysis_window
+from app.audio.windows import WINDOWS
 from app.checkpoints import store
 from tests.serving import ServerClient, serve
 from tests.sounds import encode, make

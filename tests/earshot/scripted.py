@@ -4,7 +4,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,11 @@ def replies(*script: Reply) -> Iterator[Conversation]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+    with TCPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield Conversation(f"http://127.0.0.1:{server.server_port}", bodies)
+            yield Conversation(f"http://127.0.0.1:{server.server_address[1]}", bodies)
         finally:
             server.shutdown()
             thread.join()

@@ -126,6 +126,20 @@ def test_an_answer_to_come_is_understood(classify: Classify) -> None:
     assert (found.segments[0].end, found.segments[0].label) == (2, None)
 
 
+def test_a_card_to_come_is_understood() -> None:
+    """The server's own reading of cards is strict; a client has to put up with newer ones."""
+    scores = {"clips": 1, "groups": 1, "accuracy": 1, "uar": 1, "macro_f1": 1, "beauty": 1}
+    scores |= {"recall": {"siren": 1}, "confusion": [[1]]}
+    metrics = {"protocol": "held out", "command": "earshot evaluate", "date": "2030-01-01"}
+    metrics |= {"overall": scores, "by_corpus": {}, "accuracy_fp32": None}
+    metrics |= {"expected_calibration_error": 0}
+    model = {"task": "emotion", "window": "hann", "status": "loaded", "metrics": metrics}
+    with replies(Reply(200, json.dumps({"models": [model]}))) as server:
+        [found] = Client(server.address).models()
+    assert found.metrics is not None
+    assert found.metrics.overall.accuracy == 1
+
+
 @both
 def test_who_answers_in_place_of_the_service_is_quoted(classify: Classify) -> None:
     with replies(Reply(502, "<h1>Bad gateway</h1>"), Reply(200, "<h1>Welcome</h1>")) as server:

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from app.checkpoints import store
+from earshot.cli import main
 from tests.sounds import RATE, make
-from training.cli import main
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

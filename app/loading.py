@@ -1,0 +1,26 @@
+"""How the settings want checkpoints to be loaded."""
+
+from functools import partial
+
+from app.inference.engine import BATCH
+from app.inference.engines import make_engine
+from app.inference.models import Key, Loading
+from app.settings import Settings
+
+
+def loading(settings: Settings) -> Loading:
+    """The engine, and how much it is given at a time."""
+    return Loading(
+        make_engine=partial(
+            make_engine, name=settings.engine, streams=settings.streams, cache=settings.cache_dir
+        ),
+        # Each request offers one block at a time.
+        max_waiting=settings.max_requests * BATCH,
+        streams=settings.streams,
+    )
+
+
+def is_preloaded(key: Key, settings: Settings) -> bool:
+    """Whether a checkpoint is loaded before anyone asks for it."""
+    _, window = key
+    return settings.preload == "all" or (settings.preload == "default" and window == "hann")

