@@ -19,6 +19,7 @@ from app.api import (
     page,
     problems,
     spectrogram,
+    stream,
 )
 from app.api import models as models_api
 from app.api.state import Service
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         batch,
         explain,
         huggingface,
+        stream,
         spectrogram,
         genres,
         models_api,

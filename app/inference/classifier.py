@@ -89,6 +89,10 @@ class Classifier:
             info=stream.info,
         )
 
+    async def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Logits `[clips, labels]`; see `Batcher.infer`."""
+        return await self._batcher.infer(spectrograms)
+
     async def _listen(
         self, blocks: Iterator[ClipBlock], on_thread: OnThread
     ) -> tuple[list[float], NDArray[np.float32]]:
@@ -98,7 +102,7 @@ class Classifier:
         while True:
             following = None if block.last else asyncio.ensure_future(on_thread(blocks.__next__))
             try:
-                logits.append(await self._batcher.infer(block.spectrograms))
+                logits.append(await self.infer(block.spectrograms))
             except BaseException:
                 if following is not None:
                     # The file must not be closed while a thread reads it.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.checkpoints.card import Card
 from app.inference.answers import CheckpointName, Classification, Clip, RankedLabel, Segment
@@ -44,12 +45,17 @@ async def recognise(
     return _describe(classifier.card, answer, wanted)
 
 
-def _describe(card: Card, answer: Answer, wanted: Wanted) -> Classification:
-    order = np.argsort(answer.probabilities)[::-1][: wanted.top_k]
-    ranked = [
+def rank(probabilities: NDArray[np.float32], card: Card, top_k: int) -> list[RankedLabel]:
+    """The `top_k` labels of a card, most probable first; `probabilities` has shape `[labels]`."""
+    order = np.argsort(probabilities)[::-1][:top_k]
+    return [
         RankedLabel(label=card.labels[i], probability=round(float(p), 4))
-        for i, p in zip(order, answer.probabilities[order], strict=True)
+        for i, p in zip(order, probabilities[order], strict=True)
     ]
+
+
+def _describe(card: Card, answer: Answer, wanted: Wanted) -> Classification:
+    ranked = rank(answer.probabilities, card, wanted.top_k)
     found = _stretches(answer, wanted)
     return Classification(
         task=card.task,
