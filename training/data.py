@@ -19,6 +19,7 @@ from app.audio.stft import frame_count
 from training import augment
 from training.datasets.clip import Clip
 from training.recipes import Recipe
+from training.tutor import Tutor
 from training.waveforms import Waveforms
 
 Draw = tuple[int, int]
@@ -88,10 +89,23 @@ class AugmentedClips:
         waveforms: Waveforms,
         front_ends: Sequence[FrontEnd],
         recipe: Recipe,
+        unlabelled: Sequence[Clip] = (),
     ) -> None:
-        """One of `front_ends` is drawn for each crop: they may differ in their window."""
-        self.clips = clips
+        """Nothing is drawn yet.
+
+        Args:
+            clips: what is drawn from.
+            waveforms: of the clips.
+            front_ends: one is drawn for each crop; they may differ in their window.
+            recipe: what is changed at random, and how much.
+            unlabelled: more clips, for a tutor's opinion.
+        """
+        self.clips = [*clips, *unlabelled]
         self.weights = balanced_weights(clips, by_label=recipe.balance_labels)
+        if unlabelled:
+            share = recipe.unlabelled_share
+            others = balanced_weights(unlabelled, by_label=False)
+            self.weights = np.concatenate([(1 - share) * self.weights, share * others])
         self._cumulative = np.cumsum(self.weights)
         self._waveforms = waveforms
         self._front_ends = front_ends
@@ -167,9 +181,11 @@ class TrainingSet(DrawnExamples):
     """Spectrograms with soft labels `[classes]`."""
 
     def __init__(self, inputs: AugmentedClips, labels: Sequence[str]) -> None:
+        """`labels` must hold the label of every clip."""
         self._inputs = inputs
-        self._targets = [labels.index(clip.label) for clip in inputs.clips]
-        self._classes = len(labels)
+        self._targets = np.eye(len(labels), dtype=np.float32)[
+            [labels.index(clip.label) for clip in inputs.clips]
+        ]
 
     def __len__(self) -> int:
         return len(self._targets)
@@ -178,13 +194,58 @@ class TrainingSet(DrawnExamples):
         index, seed = draw
         rng = np.random.default_rng(seed)
         samples, mixed = self._inputs.mixed_crop(index, rng)
-        target = torch.zeros(self._classes)
-        target[self._targets[index]] = 1.0
-        if mixed is not None:
-            other, weight = mixed
-            target *= weight
-            target[self._targets[other]] += 1 - weight
-        return self._inputs.spectrogram(samples, rng), target
+        target = _mixed(self._targets, index, mixed)
+        return self._inputs.spectrogram(samples, rng), torch.from_numpy(target)
+
+
+class TutoredSet(DrawnExamples):
+    """Spectrograms with soft labels `[classes]`, between the label and a tutor's opinion."""
+
+    def __init__(
+        self, inputs: AugmentedClips, labels: Sequence[str], tutor: Tutor, share: float
+    ) -> None:
+        """Where a clip's label is none of `labels`, the opinion stands for it alone.
+
+        Args:
+            inputs: the clips.
+            labels: in the order of the targets.
+            tutor: hears the very crop that the network sees.
+            share: of its opinion in the target of a labelled clip.
+        """
+        self._inputs = inputs
+        self._tutor = tutor
+        self._share = share
+        known = [clip.label in labels for clip in inputs.clips]
+        self._known = np.array(known, np.float32)[:, None]
+        self._targets = np.zeros((len(known), len(labels)), np.float32)
+        for row, clip in zip(self._targets, inputs.clips, strict=True):
+            if clip.label in labels:
+                row[labels.index(clip.label)] = 1.0
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
+        index, seed = draw
+        rng = np.random.default_rng(seed)
+        samples, mixed = self._inputs.mixed_crop(index, rng)
+        opinion = self._tutor.opinion(samples, self._inputs.clips[index].group)
+        known = float(_mixed(self._known, index, mixed)[0])
+        target = _mixed(self._targets, index, mixed) * np.float32(1 - self._share)
+        target += opinion * np.float32(1 - known * (1 - self._share))
+        return self._inputs.spectrogram(samples, rng), torch.from_numpy(target)
+
+
+def _mixed(
+    targets: NDArray[np.float32], index: int, mixed: tuple[int, float] | None
+) -> NDArray[np.float32]:
+    """The row `index`, mixed as its clip was."""
+    own: NDArray[np.float32] = targets[index]
+    if mixed is None:
+        return own
+    other, weight = mixed
+    both: NDArray[np.float32] = weight * own + (1 - weight) * targets[other]
+    return both.astype(np.float32, copy=False)
 
 
 class FirstClips(Dataset[tuple[Tensor, int]]):

@@ -1,10 +1,11 @@
 """What one training works on: labelled clips, split and decoded."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.checkpoints.labels import LABELS, TaskName
-from training.datasets import Clip, load_task
+from training.datasets import Clip, load_task, load_unlabelled
 from training.datasets.folders import load_folders
 from training.held_out import Folds
 from training.splits import hold_out, require_groups, require_labels, require_learnable
@@ -31,6 +32,13 @@ class Source:
         require_labels(clips, LABELS[task])
         return clips, LABELS[task]
 
+    def load_unlabelled(self, task: TaskName) -> list[Clip]:
+        """More clips of the same kind, without labels of the task; there may be none.
+
+        Raises CorpusError when a corpus that is there is not as expected.
+        """
+        return [] if self.folder_per_class else load_unlabelled(self.data, task)
+
 
 @dataclass(frozen=True)
 class Material:
@@ -40,11 +48,21 @@ class Material:
     test: list[Clip]
     waveforms: Waveforms
     skipped: int
-    """clips of either side that could not be decoded, or are silent"""
+    """labelled clips of either side that could not be decoded, or are silent"""
+    unlabelled: Sequence[Clip] = ()
+    """clips to learn from whose label is none of the task's; no group of theirs is in `train`
+    or `test`"""
 
 
-def prepare(clips: list[Clip], folds: Folds, *, sample_rate: int, cache: Path) -> Material:
-    """Split and decode labelled clips; whatever is wrong with them is told first.
+def prepare(
+    clips: Sequence[Clip],
+    folds: Folds,
+    *,
+    sample_rate: int,
+    cache: Path,
+    unlabelled: Sequence[Clip] = (),
+) -> Material:
+    """Split and decode clips; whatever is wrong with the labelled ones is told first.
 
     Raises:
         SplitError: a side is empty, or a label cannot be both learned and measured.
@@ -52,8 +70,16 @@ def prepare(clips: list[Clip], folds: Folds, *, sample_rate: int, cache: Path) -
     """
     require_groups(clips)
     require_learnable(hold_out(clips, folds))
-    waveforms = decode_all(clips, sample_rate=sample_rate, cache=cache)
+    known = {clip.group for clip in clips}
+    others = [clip for clip in unlabelled if clip.group not in known]
+    waveforms = decode_all([*clips, *others], sample_rate=sample_rate, cache=cache)
     usable = readable(clips, waveforms)
     split = hold_out(usable, folds)
     require_learnable(split)
-    return Material(split.train, split.test, waveforms, skipped=len(clips) - len(usable))
+    return Material(
+        split.train,
+        split.test,
+        waveforms,
+        skipped=len(clips) - len(usable),
+        unlabelled=readable(others, waveforms),
+    )

@@ -8,7 +8,7 @@ import torch
 from app.audio.windows import WINDOWS
 from app.checkpoints.labels import LABELS, TaskName
 from training.data import AugmentedClips, TrainingSet
-from training.datasets import load_corpora, load_task
+from training.datasets import load_corpora
 from training.distill import DistillationSet
 from training.fit import (
     ClassifierLearner,
@@ -63,10 +63,8 @@ def pretrain(job: PretrainingJob, run: Run) -> Path:
         CorpusError, SplitError, RunError: see their modules.
     """
     front_ends = [front_end(job.recipe, window) for window in WINDOWS]
-    if job.task is None:
-        clips = load_corpora(job.data, job.corpora)
-    else:
-        clips = load_task(job.data, job.task, job.corpora)
+    clips = load_corpora(job.data, job.corpora)
+    if job.task is not None:
         require_labels(clips, LABELS[job.task])
     folds = job.held_out or all_standard_folds(clips, run.seed)
     claim(run.folder, {**asdict(job), "held_out": folds, "seed": run.seed})

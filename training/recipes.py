@@ -20,6 +20,10 @@ class Recipe:
     batch_size: int = 64
     balance_labels: bool = True
     """whether all labels are drawn equally often"""
+    tutor_share: float = 0.0
+    """of a target that is a tutor's opinion rather than the label; see `training.tutor`"""
+    unlabelled_share: float = 0.0
+    """of the draws that are clips without labels; their target is the tutor's opinion alone"""
     max_learning_rate: float = 1e-3
     """peak of OneCycleLR"""
     pretrained_rate: float = 0.2
@@ -54,7 +58,13 @@ class Recipe:
 
 RECIPES: Mapping[TaskName, Recipe] = {
     "urban-sound": Recipe(
-        clip_seconds=4.0, crop_seconds=4.0, epochs=10, max_learning_rate=1.5e-3, ema_decay=0.99
+        clip_seconds=4.0,
+        crop_seconds=4.0,
+        epochs=8,
+        tutor_share=0.5,
+        unlabelled_share=0.3,
+        max_learning_rate=1.5e-3,
+        ema_decay=0.99,
     ),
     # A few dozen speakers, each with a room and a microphone of their own: what tells those
     # apart must not tell emotions apart.

@@ -12,7 +12,7 @@ from app.audio.frontend import FrontEnd
 from app.audio.windows import WindowName
 from app.checkpoints import card
 from app.checkpoints.labels import TaskName
-from training.data import AugmentedClips, FirstClips, TrainingSet
+from training.data import AugmentedClips, DrawnExamples, FirstClips, TrainingSet, TutoredSet
 from training.datasets import Clip, licence
 from training.fit import ClassifierLearner, Run, Schedule, balanced_loader, fit
 from training.held_out import Folds, standard_folds
@@ -21,6 +21,7 @@ from training.network import ResNetAudioClassifier
 from training.pretrained import Pretraining, start_from
 from training.recipes import Recipe, front_end
 from training.runs import RunRecord, claim, save_run
+from training.tutor import Tutor
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,13 @@ def train(job: Job, run: Run) -> RunRecord:
     clips, labels = job.source.load(job.task)
     held_out_folds = job.held_out or standard_folds(clips, job.task, run.seed)
     claim(run.folder, {**asdict(job), "held_out": held_out_folds, "seed": run.seed})
-    material = prepare(clips, held_out_folds, sample_rate=parameters.sample_rate, cache=job.cache)
+    material = prepare(
+        clips,
+        held_out_folds,
+        sample_rate=parameters.sample_rate,
+        cache=job.cache,
+        unlabelled=job.source.load_unlabelled(job.task) if job.recipe.tutor_share else (),
+    )
     network, pretraining = learn(
         material, labels, parameters, job.recipe, run, pretrained=job.pretrained
     )
@@ -59,7 +66,7 @@ def train(job: Job, run: Run) -> RunRecord:
         labels=labels,
         front_end=parameters,
         training=card.Training(
-            corpora=_corpora(material.train),
+            corpora=_corpora([*material.train, *material.unlabelled]),
             held_out={name: tuple(folds) for name, folds in held_out_folds.items()},
             skipped_clips=material.skipped,
             epochs=job.recipe.epochs,
@@ -88,8 +95,12 @@ def learn(
 
     Raises RunError when the pretrained weights are none, or have heard a clip of the test.
     """
-    inputs = AugmentedClips(material.train, material.waveforms, [parameters], recipe)
-    training = balanced_loader(TrainingSet(inputs, labels), inputs.weights, recipe, run)
+    inputs = AugmentedClips(
+        material.train, material.waveforms, [parameters], recipe, material.unlabelled
+    )
+    training = balanced_loader(
+        _examples(inputs, material, labels, recipe, run.seed), inputs.weights, recipe, run
+    )
     held_out = DataLoader(
         FirstClips(material.test, material.waveforms, parameters, labels),
         batch_size=recipe.batch_size,
@@ -104,6 +115,15 @@ def learn(
     learner = ClassifierLearner(network, recipe, schedule, len(labels))
     fit(learner, training, held_out, run)
     return learner.network, pretraining
+
+
+def _examples(
+    inputs: AugmentedClips, material: Material, labels: Sequence[str], recipe: Recipe, seed: int
+) -> DrawnExamples:
+    if not recipe.tutor_share:
+        return TrainingSet(inputs, labels)
+    tutor = Tutor(material.train, material.waveforms, labels, seed)
+    return TutoredSet(inputs, labels, tutor, recipe.tutor_share)
 
 
 def _corpora(clips: Sequence[Clip]) -> tuple[card.Corpus, ...]:

@@ -1,6 +1,6 @@
 """Corpora in their official layouts, each read into a table of clips."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -20,10 +20,16 @@ from training.datasets import (
 )
 from training.datasets.clip import Clip, CorpusError
 
-__all__ = ["CORPORA", "TASK_CORPORA", "Clip", "CorpusError", "licence", "load_corpora", "load_task"]
-
-Loader = Callable[[Path], list[Clip]]
-"""reads the folder of one corpus; raises CorpusError, naming file and row"""
+__all__ = [
+    "CORPORA",
+    "TASK_CORPORA",
+    "Clip",
+    "CorpusError",
+    "licence",
+    "load_corpora",
+    "load_task",
+    "load_unlabelled",
+]
 
 CORPORA: dict[str, ModuleType] = {
     "urbansound8k": urbansound8k,
@@ -38,42 +44,49 @@ CORPORA: dict[str, ModuleType] = {
     "gtzan": gtzan,
 }
 
-TASK_CORPORA: dict[TaskName, dict[str, Loader]] = {
-    "urban-sound": {"urbansound8k": urbansound8k.load, "esc50": esc50.load_urban_sounds},
-    "emotion": {
-        name: CORPORA[name].load
-        for name in ("ravdess", "emodb", "tess", "nemo", "urdu", "cremad", "savee")
-    },
+TASK_CORPORA: dict[TaskName, tuple[str, ...]] = {
+    "urban-sound": ("urbansound8k",),
+    "emotion": ("ravdess", "emodb", "tess", "nemo", "urdu", "cremad", "savee"),
 }
-"""how the corpora that know some of a task's labels are read for it"""
+
+UNLABELLED_CORPORA: dict[TaskName, tuple[str, ...]] = {"urban-sound": ("esc50",), "emotion": ()}
+"""more sounds of the same kind, labelled otherwise or not at all"""
 
 
-def load_corpora(data: Path, names: Collection[str]) -> list[Clip]:
-    """Read those of the named corpora that have a folder below `data`, with labels of their own.
+def load_corpora(data: Path, names: Iterable[str]) -> list[Clip]:
+    """Read those of the named corpora that have a folder below `data`.
 
     Raises CorpusError when none has one, or when one that is there is not as expected.
     """
-    return _load(data, {name: CORPORA[name].load for name in names})
-
-
-def load_task(data: Path, task: TaskName, names: Collection[str] | None = None) -> list[Clip]:
-    """Read the corpora of `task` that have a folder below `data`, with the task's labels.
-
-    With `names`, only those of them. Raises as `load_corpora`.
-    """
-    corpora = TASK_CORPORA[task]
-    return _load(data, {name: corpora[name] for name in (corpora if names is None else names)})
-
-
-def _load(data: Path, corpora: Mapping[str, Loader]) -> list[Clip]:
-    clips: list[Clip] = []
-    for name, load in corpora.items():
-        root = data / CORPORA[name].FOLDER
-        if root.is_dir():
-            clips.extend(load(root))
+    names = tuple(names)
+    clips = _load_present(data, names)
     if not clips:
-        folders = ", ".join(CORPORA[name].FOLDER for name in corpora)
+        folders = ", ".join(CORPORA[name].FOLDER for name in names)
         raise CorpusError(f"{data}: none of the folders {folders} is here")
+    return clips
+
+
+def load_task(data: Path, task: TaskName) -> list[Clip]:
+    """Read all corpora of `task` that are below `data`."""
+    return load_corpora(data, TASK_CORPORA[task])
+
+
+def load_unlabelled(data: Path, task: TaskName) -> list[Clip]:
+    """Read what `UNLABELLED_CORPORA` names for `task` and is below `data`; it may be nothing.
+
+    Raises CorpusError when a corpus that is there is not as expected.
+    """
+    return _load_present(data, UNLABELLED_CORPORA[task])
+
+
+def _load_present(data: Path, names: Iterable[str]) -> list[Clip]:
+    clips: list[Clip] = []
+    for name in names:
+        corpus = CORPORA[name]
+        root = data / corpus.FOLDER
+        if root.is_dir():
+            load: Callable[[Path], list[Clip]] = corpus.load
+            clips.extend(load(root))
     return clips
 
 

@@ -1,6 +1,5 @@
-"""ESC-50: Piczak, ACM Multimedia 2015. CC BY-NC 3.0."""
+"""ESC-50: Piczak, ACM Multimedia 2015. CC BY-NC 3.0. For pretraining: no task's labels."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from training.datasets.clip import Clip
@@ -8,8 +7,6 @@ from training.datasets.tables import existing, read_rows
 
 FOLDER = "ESC-50-master"
 LICENCE = "CC BY-NC 3.0"
-# Its dogs and car horns are short, padded with silence: a crop of one may hold nothing.
-_URBAN_SOUNDS = {"siren": "siren", "engine": "engine_idling"}
 
 
 def load(root: Path) -> list[Clip]:
@@ -24,13 +21,4 @@ def load(root: Path) -> list[Clip]:
             fold=row["fold"],
         )
         for line, row in read_rows(table, ("filename", "fold", "category", "src_file"))
-    ]
-
-
-def load_urban_sounds(root: Path) -> list[Clip]:
-    """Those clips whose class is one of urban-sound's labels, with that label."""
-    return [
-        replace(clip, label=_URBAN_SOUNDS[clip.label])
-        for clip in load(root)
-        if clip.label in _URBAN_SOUNDS
     ]

@@ -130,7 +130,7 @@ class WindowingExperiment:
             RunError: the output folder holds runs with other options, or the weights to start
                 from have heard a held-out recording.
         """
-        recipe = replace(RECIPES[TASK], crop_seconds=2.0, epochs=num_epochs)
+        recipe = replace(RECIPES[TASK], crop_seconds=2.0, epochs=num_epochs, tutor_share=0.0)
         sample_rate = front_end(recipe, REFERENCE).sample_rate
         material = prepare(self._clips, self._folds, sample_rate=sample_rate, cache=self._cache)
         probabilities = {
