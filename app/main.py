@@ -35,6 +35,19 @@ with calibrated probabilities. Errors are `application/problem+json` (RFC 9457).
 """
 
 
+_VERSION = "/v1"
+_RESOURCES = (
+    classify,
+    batch,
+    explain,
+    huggingface,
+    stream,
+    spectrogram,
+    genres,
+    models_api,
+)
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Wire the service. Nothing is loaded before it starts."""
     settings = settings or Settings()
@@ -59,18 +72,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(title="Earshot", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
     problems.install(app)
-    for module in (
-        page,
-        classify,
-        batch,
-        explain,
-        huggingface,
-        stream,
-        spectrogram,
-        genres,
-        models_api,
-        health,
-    ):
+    for module in _RESOURCES:
+        app.include_router(module.router, prefix=_VERSION)
+        # The same without the version, for a first try by hand and for older clients.
+        app.include_router(module.router, include_in_schema=False)
+    for module in (health, page):
         app.include_router(module.router)
     return app
 

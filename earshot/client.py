@@ -103,15 +103,17 @@ class Client:
         """
         params = {"window": window, "top_k": top_k}
         with opened(recording) as upload:
-            return _parse(Classification, self._send("POST", f"/classify/{task}", params, upload))
+            return _parse(
+                Classification, self._send("POST", f"/v1/classify/{task}", params, upload)
+            )
 
     def spectrogram(self, genre: str, **options: Unpack[SpectrogramOptions]) -> bytes:
         """Draw an example recording of `genre`; returns a PNG."""
-        return self._send("GET", "/spectrogram", {"genre": genre, **options}).content
+        return self._send("GET", "/v1/spectrogram", {"genre": genre, **options}).content
 
     def models(self) -> list[Model]:
         """List the checkpoints of the service, loaded or not."""
-        return _parse(ModelList, self._send("GET", "/models")).models
+        return _parse(ModelList, self._send("GET", "/v1/models")).models
 
     def health(self) -> Health:
         """Ask whether the process is alive."""
@@ -188,16 +190,16 @@ class AsyncClient:
         """See `Client.classify`; the recording is read on a worker thread."""
         params = {"window": window, "top_k": top_k}
         with opened(recording) as upload:
-            response = await self._send("POST", f"/classify/{task}", params, upload)
+            response = await self._send("POST", f"/v1/classify/{task}", params, upload)
         return _parse(Classification, response)
 
     async def spectrogram(self, genre: str, **options: Unpack[SpectrogramOptions]) -> bytes:
         """See `Client.spectrogram`."""
-        return (await self._send("GET", "/spectrogram", {"genre": genre, **options})).content
+        return (await self._send("GET", "/v1/spectrogram", {"genre": genre, **options})).content
 
     async def models(self) -> list[Model]:
         """See `Client.models`."""
-        return _parse(ModelList, await self._send("GET", "/models")).models
+        return _parse(ModelList, await self._send("GET", "/v1/models")).models
 
     async def health(self) -> Health:
         """See `Client.health`."""

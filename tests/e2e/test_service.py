@@ -50,19 +50,19 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
         value = document
         for key in reference.removeprefix("#/").split("/"):
             value = value[key]
-    classify = document["paths"]["/classify/{task}"]["post"]
+    classify = document["paths"]["/v1/classify/{task}"]["post"]
     body = classify["requestBody"]["content"]
     assert body["multipart/form-data"]["schema"]["required"] == ["file"]
     assert set(body) - {"multipart/form-data"} == {"audio/*", "video/*", "application/octet-stream"}
-    huggingface = document["paths"]["/hf/{task}"]["post"]
+    huggingface = document["paths"]["/v1/hf/{task}"]["post"]
     assert {"audio/*", "application/json"} < set(huggingface["requestBody"]["content"])
-    explain = document["paths"]["/explain/{task}"]["post"]
+    explain = document["paths"]["/v1/explain/{task}"]["post"]
     for route in (classify, huggingface, explain):
         assert {"200", "400", "404", "413", "415", "422", "503"} == set(route["responses"])
     pictures = {"image/png", "image/svg+xml", "image/webp", "application/json"}
     assert explain["requestBody"] == classify["requestBody"]
     assert set(explain["responses"]["200"]["content"]) == pictures
-    spectrogram = document["paths"]["/spectrogram"]
+    spectrogram = document["paths"]["/v1/spectrogram"]
     assert {"200", "304", "415", "422"} == set(spectrogram["get"]["responses"])
     assert {"200", "400", "413", "415", "422"} == set(spectrogram["post"]["responses"])
     for method in spectrogram.values():
@@ -70,3 +70,9 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
         assert set(content) == pictures | {"application/octet-stream"}
     assert "HTTPValidationError" not in str(document["paths"])
     assert client.get("/docs").status_code == 200
+
+
+def test_bare_paths_are_aliases(client: httpx.Client) -> None:
+    assert client.get("/v1/models").json() == client.get("/models").json()
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {path for path in paths if not path.startswith("/v1/")} == {"/healthz", "/readyz"}
