@@ -91,6 +91,11 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "no metrics until earshot evaluate has run.",
     )
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="a finished run")
+    parser.add_argument(
+        "--weights",
+        action="store_true",
+        help="add the weights before quantisation (47 MB), for EARSHOT_ENGINE=torch on a GPU",
+    )
     _add_source(parser)
     _add_store(parser)
 

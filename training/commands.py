@@ -71,7 +71,9 @@ def _train(options: argparse.Namespace, command: str) -> None:
 
 
 def _export(options: argparse.Namespace, _: str) -> None:
-    checkpoint = export(options.run, _source(options), options.cache, options.store)
+    checkpoint = export(
+        options.run, _source(options), options.cache, options.store, weights=options.weights
+    )
     log.info("wrote %s; earshot evaluate fills in its metrics", checkpoint.folder)
 
 

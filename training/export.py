@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from safetensors.torch import save_file
 
 from app.audio.frontend import FrontEnd
 from app.checkpoints import store
@@ -27,11 +28,14 @@ _CALIBRATION_CLIPS = 512
 _CALIBRATION_BATCH = 16
 
 
-def export(run: Path, source: Source, cache: Path, root: Path) -> store.Checkpoint:
+def export(
+    run: Path, source: Source, cache: Path, root: Path, *, weights: bool = False
+) -> store.Checkpoint:
     """Quantise a finished run's network on training clips and write it into the store `root`.
 
     The card's metrics stay empty until `earshot evaluate` has run. The fp32 graph stays in
-    the run's folder, for comparison.
+    the run's folder, for comparison. With `weights`, those before quantisation join the
+    checkpoint in bfloat16, for the service on a GPU.
 
     Raises:
         RunError, CorpusError, CheckpointError: see their modules.
@@ -59,7 +63,23 @@ def export(run: Path, source: Source, cache: Path, root: Path) -> store.Checkpoi
             metrics=None,
             files={store.MODEL: store.sha256(int8)},
         )
-        return store.save(root, card, {store.MODEL: int8})
+        files = {store.MODEL: int8}
+        if weights:
+            files[store.WEIGHTS] = Path(folder) / store.WEIGHTS
+            write_weights(network, files[store.WEIGHTS])
+        return store.save(root, card, files)
+
+
+def write_weights(network: ResNetAudioClassifier, path: Path) -> None:
+    """Write the network's weights in bfloat16, as `app.inference.torch_engine` reads them."""
+    state = network.state_dict()
+    save_file(
+        {
+            name: (weight.bfloat16() if weight.is_floating_point() else weight).contiguous()
+            for name, weight in state.items()
+        },
+        path,
+    )
 
 
 def write_onnx(network: ResNetAudioClassifier, front_end: FrontEnd, path: Path) -> None:
