@@ -1,7 +1,6 @@
 """Clips to batches: balanced sampling, augmentation and the service's own front end."""
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -17,6 +16,7 @@ from app.audio.clips import fill
 from app.audio.frontend import FrontEnd, band_centres, decibels, log_mel, mel_power, normalise
 from app.audio.stft import frame_count
 from training import augment
+from training.balance import balanced_weights
 from training.datasets.clip import Clip
 from training.recipes import Recipe
 from training.tutor import Tutor
@@ -24,26 +24,6 @@ from training.waveforms import Waveforms
 
 Draw = tuple[int, int]
 """(index of a clip, seed of everything random about it)"""
-
-
-def balanced_weights(clips: Sequence[Clip], *, by_label: bool) -> NDArray[np.float64]:
-    """Sampling weights that add up to 1: each clip by 1 / sqrt(clips of its group and label).
-
-    Clips of one speaker, or cut from one recording, resemble each other: a corpus of two
-    speakers with thousands of clips should not drown one of twenty with hundreds.
-
-    With `by_label`, the weights of each label are then scaled to the same sum: how often a
-    label was recorded says little about how often it will be met.
-    """
-    counts = Counter((clip.group, clip.label) for clip in clips)
-    weights: NDArray[np.float64] = np.array(
-        [counts[clip.group, clip.label] ** -0.5 for clip in clips]
-    )
-    if by_label:
-        _, label = np.unique([clip.label for clip in clips], return_inverse=True)
-        weights /= np.bincount(label, weights)[label]
-    weights /= weights.sum()
-    return weights
 
 
 class BalancedSampler(Sampler[Draw]):

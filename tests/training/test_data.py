@@ -9,7 +9,8 @@ import torch
 from app.audio.frontend import log_mel
 from app.audio.windows import WINDOWS
 from tests.sounds import RATE, make, write_urbansound8k
-from training.data import AugmentedClips, BalancedSampler, FirstClips, TrainingSet, balanced_weights
+from training.balance import balanced_weights
+from training.data import AugmentedClips, BalancedSampler, FirstClips, TrainingSet
 from training.datasets import Clip, load_task
 from training.recipes import Recipe, front_end
 from training.waveforms import Waveforms, decode_all, readable
