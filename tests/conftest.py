@@ -54,7 +54,7 @@ def trained_store(tmp_path_factory: pytest.TempPathFactory, sound_corpus: Path) 
     command = [
         *(sys.executable, "-m", "earshot", "train"),
         *("--task", "urban-sound", "--window", "hann", "--data", str(sound_corpus)),
-        *("--epochs", "6", "--batch-size", "8"),
+        *("--epochs", "12", "--batch-size", "8"),
         *("--out", str(work / "run"), "--cache", str(work / "cache")),
         *("--store", str(work / "store")),
     ]

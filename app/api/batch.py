@@ -39,7 +39,7 @@ _LINES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "One line of JSON for each file, in order of completion. When the request "
         "itself goes wrong, the files before are answered and the last line has its problem",
-        "content": {_NDJSON: {"schema": BatchLine.model_json_schema()}},
+        "model": BatchLine,
     }
 }
 
@@ -51,8 +51,10 @@ class _Lines(Response):
     whether the client is still there.
     """
 
+    media_type = _NDJSON
+
     def __init__(self, lines: AsyncIterator[BatchLine]) -> None:
-        super().__init__(media_type=_NDJSON)
+        super().__init__()
         del self.headers["content-length"]
         self._lines = lines
 
@@ -66,7 +68,7 @@ class _Lines(Response):
 
 @router.post(
     "/classify/{task}/batch",
-    response_class=Response,
+    response_class=_Lines,
     openapi_extra={"requestBody": uploads.FILES_BODY},
     responses=_LINES
     | problems.responses(
@@ -100,29 +102,47 @@ async def _answers(
     files = uploads.read_files(
         request, limit=settings.max_upload_bytes, body_limit=settings.max_batch_bytes
     )
-    working: set[asyncio.Task[BatchLine]] = set()
+    working: set[asyncio.Future[BatchLine]] = set()
+    coming: asyncio.Future[FilePart | None] | None = asyncio.ensure_future(anext(files, None))
+    index = 0
+    trouble: problems.ProblemError | None = None
     try:
         with service.admitted():
-            index = 0
-            async for file in files:
-                if index >= settings.max_batch_files:
-                    raise _too_many(settings.max_batch_files)
-                work = _answer(index, file, service, classifier, wanted)
-                working.add(asyncio.create_task(work))
-                index += 1
-                if len(working) >= _AT_ONCE:
-                    done, working = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        yield task.result()
-            for finished in asyncio.as_completed(working):
-                yield await finished
+            while coming or working:
+                reading = {coming} if coming and len(working) < _AT_ONCE else set()
+                done, _ = await asyncio.wait(working | reading, return_when=asyncio.FIRST_COMPLETED)
+                for line in [line for line in working if line in done]:
+                    working.discard(line)
+                    yield line.result()
+                if coming is None or coming not in done:
+                    continue
+                file, trouble = _next_file(coming, index, settings.max_batch_files)
+                coming = None
+                if file is not None:
+                    work = _answer(index, file, service, classifier, wanted)
+                    working.add(asyncio.ensure_future(work))
+                    coming = asyncio.ensure_future(anext(files, None))
+                    index += 1
     except problems.ProblemError as error:
-        for finished in asyncio.as_completed(working):
-            yield await finished
-        yield BatchLine(index=None, problem=error.problem)
+        trouble = error
     finally:
-        for task in working:
-            task.cancel()
+        for future in (*working, *([coming] if coming else [])):
+            future.cancel()
+    if trouble is not None:
+        yield BatchLine(index=None, problem=trouble.problem)
+
+
+def _next_file(
+    coming: "asyncio.Future[FilePart | None]", index: int, limit: int
+) -> tuple[FilePart | None, problems.ProblemError | None]:
+    """The file that came, or None at the end of the request, and what is wrong with it."""
+    try:
+        file = coming.result()
+    except problems.ProblemError as error:
+        return None, error
+    if file is not None and index >= limit:
+        return None, _too_many(limit)
+    return file, None
 
 
 async def _answer(

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.audio.windows import WindowName
 from app.checkpoints.labels import TaskName
+from app.checkpoints.metrics import Metrics
 from app.inference.answers import CheckpointName, Probability, Seconds
 from app.inference.names import CheckpointStatus
 
@@ -19,6 +20,13 @@ class Model(BaseModel):
         description="loaded: answers at once; available: is loaded when it is first asked for; "
         "failed: see `error`"
     )
+    version: str | None = None
+    labels: list[str] | None = None
+    clip_seconds: float | None = None
+    metrics: Metrics | None = Field(
+        default=None, description="measured on recordings that were held out of training"
+    )
+    error: str | None = None
 
 
 class ExplainedClip(BaseModel):

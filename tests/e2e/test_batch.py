@@ -70,7 +70,7 @@ def test_answers_come_before_the_request_has_ended(client: httpx.Client) -> None
             f"POST {BATCH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
             "Content-Type: multipart/form-data; boundary=cut\r\n\r\n".encode()
         )
-        for _ in range(4):  # as many as are worked on at the same time
+        for _ in range(2):  # the second one's head tells that the first one has ended
             connection.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
         received = b""
         while b'"label":"siren"' not in received:
@@ -80,15 +80,13 @@ def test_answers_come_before_the_request_has_ended(client: httpx.Client) -> None
         connection.sendall(f"{len(end):x}\r\n".encode() + end + b"\r\n0\r\n\r\n")
         while not received.endswith(b"0\r\n\r\n"):
             received += connection.recv(65_536)
-        assert received.count(b'"label":"siren","probability"') >= 4
+        assert received.count(b'"index":') == 2
 
 
 def test_too_many_files_are_refused_and_those_before_answered(trained_store: Path) -> None:
     with serve(models_dir=trained_store, max_batch_files=3) as client:
         found = lines(client.post(BATCH, files=files(*[encode(make("siren", 1))] * 5)))
-        assert [line["index"] for line in found if "answer" in line] in ([0, 1, 2],) or len(
-            [line for line in found if "answer" in line]
-        ) == 3
+        assert sorted(line["index"] for line in found if "answer" in line) == [0, 1, 2]
         assert found[-1]["problem"]["type"] == "/problems/too-many-files"
         assert "at most 3 files" in found[-1]["problem"]["detail"]
 
