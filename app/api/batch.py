@@ -98,51 +98,53 @@ async def classify_batch(
 async def _answers(
     request: Request, service: Service, classifier: Classifier, wanted: Wanted
 ) -> AsyncIterator[BatchLine]:
-    settings = service.settings
-    files = uploads.read_files(
-        request, limit=settings.max_upload_bytes, body_limit=settings.max_batch_bytes
-    )
-    working: set[asyncio.Future[BatchLine]] = set()
-    coming: asyncio.Future[FilePart | None] | None = asyncio.ensure_future(anext(files, None))
-    index = 0
-    trouble: problems.ProblemError | None = None
+    lines: asyncio.Queue[BatchLine | None] = asyncio.Queue()
+    work = asyncio.create_task(_work(request, service, classifier, wanted, lines))
     try:
-        with service.admitted():
-            while coming or working:
-                reading = {coming} if coming and len(working) < _AT_ONCE else set()
-                done, _ = await asyncio.wait(working | reading, return_when=asyncio.FIRST_COMPLETED)
-                for line in [line for line in working if line in done]:
-                    working.discard(line)
-                    yield line.result()
-                if coming is None or coming not in done:
-                    continue
-                file, trouble = _next_file(coming, index, settings.max_batch_files)
-                coming = None
-                if file is not None:
-                    work = _answer(index, file, service, classifier, wanted)
-                    working.add(asyncio.ensure_future(work))
-                    coming = asyncio.ensure_future(anext(files, None))
-                    index += 1
-    except problems.ProblemError as error:
-        trouble = error
+        while (line := await lines.get()) is not None:
+            yield line
     finally:
-        for future in (*working, *([coming] if coming else [])):
-            future.cancel()
-    if trouble is not None:
-        yield BatchLine(index=None, problem=trouble.problem)
+        work.cancel()
 
 
-def _next_file(
-    coming: "asyncio.Future[FilePart | None]", index: int, limit: int
-) -> tuple[FilePart | None, problems.ProblemError | None]:
-    """The file that came, or None at the end of the request, and what is wrong with it."""
+async def _work(
+    request: Request,
+    service: Service,
+    classifier: Classifier,
+    wanted: Wanted,
+    lines: asyncio.Queue[BatchLine | None],
+) -> None:
+    """Put a line for each file as it is answered, and None at the end."""
+    settings = service.settings
+    free = asyncio.Semaphore(_AT_ONCE)
+    trouble: problems.ProblemError | None = None
+
+    async def answer(index: int, file: FilePart) -> None:
+        lines.put_nowait(await _answer(index, file, service, classifier, wanted))
+        free.release()
+
     try:
-        file = coming.result()
-    except problems.ProblemError as error:
-        return None, error
-    if file is not None and index >= limit:
-        return None, _too_many(limit)
-    return file, None
+        async with asyncio.TaskGroup() as tasks:
+            # Inside the group: whatever is wrong with the request, the files before are answered.
+            try:
+                with service.admitted():
+                    index = 0
+                    async for file in uploads.read_files(
+                        request,
+                        limit=settings.max_upload_bytes,
+                        body_limit=settings.max_batch_bytes,
+                    ):
+                        if index >= settings.max_batch_files:
+                            raise _too_many(settings.max_batch_files)
+                        await free.acquire()
+                        tasks.create_task(answer(index, file))
+                        index += 1
+            except problems.ProblemError as error:
+                trouble = error
+        if trouble is not None:
+            lines.put_nowait(BatchLine(index=None, problem=trouble.problem))
+    finally:
+        lines.put_nowait(None)
 
 
 async def _answer(
