@@ -37,9 +37,15 @@ class BatchLine(BaseModel):
 
 _LINES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "One line of JSON for each file, in order of completion. When the request "
+        "description": "One line of JSON for each file, in order of completion: its `index`, its "
+        "`filename`, and an `answer` as of `/classify/{task}` or a `problem`. When the request "
         "itself goes wrong, the files before are answered and the last line has its problem",
-        "model": BatchLine,
+        "content": {
+            _NDJSON: {
+                "schema": {"type": "string"},
+                "example": '{"index":0,"filename":"dog.wav","answer":{"task":"urban-sound",...}}',
+            }
+        },
     }
 }
 
@@ -69,6 +75,7 @@ class _Lines(Response):
 @router.post(
     "/classify/{task}/batch",
     response_class=_Lines,
+    status_code=HTTPStatus.OK,
     openapi_extra={"requestBody": uploads.FILES_BODY},
     responses=_LINES
     | problems.responses(

@@ -83,11 +83,13 @@ def test_top_k(client: httpx.Client) -> None:
 def test_a_long_recording_has_a_timeline(client: httpx.Client) -> None:
     """Six seconds of each: the change is found to half a clip."""
     scene = np.concatenate([make("siren", 7, seconds=6), make("drilling", 8, seconds=6.5)])
-    answer = post(client, encode(scene), hop="0.5").json()
+    answer = post(client, encode(scene)).json()
     first, second = answer["segments"]
     assert (first["start"], first["label"]) == (0, "siren")
     assert (second["end"], second["label"]) == (12.5, "drilling")
     assert first["end"] == second["start"] == pytest.approx(6, abs=2)
+    finer = post(client, encode(scene), hop="0.5", segment="2.5").json()["segments"]
+    assert [segment["label"] for segment in finer] == ["siren", "drilling"]
     shares = answer["shares"]
     assert shares["siren"] == pytest.approx(first["end"] / 12.5, abs=1e-3)
     assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
