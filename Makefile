@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test lint clean
+.PHONY: serve test lint bench clean
 
 serve: $(VENV)/.service ## install the service and start it on 127.0.0.1:8000
 	$(VENV)/bin/python -m app
@@ -14,6 +14,10 @@ lint: $(VENV)/.dev ## formatting, lint and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+
+bench: $(VENV)/.bench ## measure speed, beside other servers (needs wrk)
+	$(VENV)/bin/python -m benchmarks.micro
+	$(VENV)/bin/python -m benchmarks.http
 
 clean: ## remove the virtual environment
 	rm -rf $(VENV)
@@ -28,3 +32,7 @@ $(VENV)/.service: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable '.[training,dev]'
 	touch $(VENV)/.service $@
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/.dev
+	$(PIP) --editable '.[bench]'
+	touch $@

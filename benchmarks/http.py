@@ -1,6 +1,6 @@
 """Earshot beside other servers on the same machine: throughput, latency, memory, start.
 
-python -m benchmarks.http [--pairs N] [--seconds N] [--out DIR]
+python -m benchmarks.http [--rounds N] [--seconds N] [--out DIR]
 
 The servers take turns within each round, so that what slows the machine slows them all;
 figures are medians over rounds, and ratios are medians of the ratios of each round.
