@@ -20,7 +20,7 @@ ALLOWED = {
     "training": {"training", "app.audio", "app.checkpoints", "app.inference.engine"},
     "earshot": {
         *("earshot", "app.api.schemas", "app.audio", "app.checkpoints", "app.inference"),
-        *("app.settings", "training.cli"),
+        *("app.loading", "app.settings", "training.cli"),
     },
 }
 PROJECT = ("app", "earshot", "training", "tests")

@@ -61,8 +61,8 @@ async def explain(
         int | None,
         Query(
             ge=1,
-            description="which clip of a longer recording, as the `segments` of the answer are "
-            "counted; if not given, the clip that is most sure of the label",
+            description="which clip of a longer recording, from 1: clips follow each other by half "
+            "their length; if not given, the clip that is most sure of the label",
         ),
     ] = None,
     shown_as: Annotated[

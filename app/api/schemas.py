@@ -32,7 +32,7 @@ class Model(BaseModel):
 class ExplainedClip(BaseModel):
     """The stretch of the recording that was looked at."""
 
-    clip: int = Field(ge=1, description="its number; the `segments` of the answer, from 1")
+    clip: int = Field(ge=1, description="its number in the recording, from 1")
     start: Seconds
     end: Seconds
 

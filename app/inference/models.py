@@ -84,7 +84,7 @@ class Models:
         if entry is None:
             windows = [name for other, name in self.entries if other == task]
             raise MissingCheckpointError(
-                f"this server has no checkpoint for {task} with the {window} window; "
+                f"the store has no checkpoint for {task} with the {window} window; "
                 f"it has: {', '.join(windows) or 'none for this task'}"
             )
         entry.used = time.monotonic()

@@ -144,7 +144,9 @@ def test_what_cannot_be_asked(
 ) -> None:
     local = ("classify", recordings, "--local", "--store", trained_store)
     status, _, _ = earshot(capsys, *local, *TASK, "--window", "hamming")
-    assert status == "earshot: no checkpoint for urban-sound with the hamming window"
+    assert status == (
+        "earshot: the store has no checkpoint for urban-sound with the hamming window; it has: hann"
+    )
     status, _, _ = earshot(capsys, "classify", recordings, *TASK, "--store", trained_store)
     assert "--store goes with --local" in str(status)
     status, _, err = earshot(capsys, *local, *TASK, "--server", "http://127.0.0.1:1")

@@ -22,7 +22,7 @@ GENRES = ["classical", "hip-hop", "jazz", "rock"]
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerClient]:
     """Of a server without checkpoints: pictures need none."""
     store = tmp_path_factory.mktemp("no-checkpoints")
-    with serve(models_dir=store, max_upload_bytes=2_000_000, max_seconds=60) as client:
+    with serve(models_dir=store, max_upload_bytes=2_000_000, max_picture_seconds=60) as client:
         yield client
 
 

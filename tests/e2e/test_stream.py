@@ -67,7 +67,7 @@ def test_a_checkpoint_that_is_not_there_closes_with_the_reason(client: httpx.Cli
     with stream(client, f"rate={RATE}&window=hamming") as connection:
         code, reason = closed(connection)
     assert code == 1013
-    assert reason.startswith("this server has no checkpoint for urban-sound with the hamming")
+    assert reason.startswith("the store has no checkpoint for urban-sound with the hamming")
 
 
 @pytest.mark.parametrize("query", ["", "rate=12", "rate=fast"])

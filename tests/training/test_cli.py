@@ -65,7 +65,7 @@ def test_a_folder_with_another_run_is_not_gone_on_with(
 
 def test_the_card_of_a_trained_checkpoint(trained_store: Path, sound_corpus: Path) -> None:
     card = store.load(trained_store, "urban-sound", "hann").card
-    assert card.training.epochs == 6
+    assert card.training.epochs == 12
     assert sum(corpus.clips for corpus in card.training.corpora) == 48
     [(corpus, [fold])] = card.training.held_out.items()
     assert corpus == "urbansound8k"
