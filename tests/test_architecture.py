@@ -84,6 +84,15 @@ def test_the_service_starts_without_torch_or_training() -> None:
     assert loaded_of("torch librosa lightning training earshot", code) == ""
 
 
+def test_a_checkpoint_without_weights_is_loaded_without_torch() -> None:
+    code = (
+        "from app.inference.engines import make_engine; from app.checkpoints import store; "
+        "checkpoint = store.load(__import__('pathlib').Path('models_store'), 'emotion', 'hann'); "
+        "make_engine(checkpoint, 'auto', streams=1, cache=None)"
+    )
+    assert loaded_of("torch", code) == ""
+
+
 def test_the_client_loads_nothing_of_the_server() -> None:
     assert loaded_of("fastapi openvino numpy scipy training", "import earshot.client") == ""
 

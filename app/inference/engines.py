@@ -24,7 +24,8 @@ def make_engine(
         RuntimeError: the network cannot be read or compiled.
         CheckpointError: the engine asked for needs a file that the checkpoint lacks.
     """
-    if name == "torch" or (name == "auto" and _gpu() and checkpoint.weights is not None):
+    # Weights first: to look for a GPU, torch must be loaded, seconds and half a gigabyte of it.
+    if name == "torch" or (name == "auto" and checkpoint.weights is not None and _gpu()):
         from app.inference.torch_engine import TorchEngine  # noqa: PLC0415  # torch is an extra
 
         return TorchEngine(checkpoint)
