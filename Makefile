@@ -15,7 +15,7 @@ lint: $(VENV)/.dev ## formatting, lint and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/.bench ## measure speed, beside other servers (needs wrk)
+bench: $(VENV)/.dev ## measure speed, beside other servers (needs wrk)
 	$(VENV)/bin/python -m benchmarks.micro
 	$(VENV)/bin/python -m benchmarks.http
 
@@ -32,7 +32,3 @@ $(VENV)/.service: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable '.[training,dev]'
 	touch $(VENV)/.service $@
-
-$(VENV)/.bench: pyproject.toml | $(VENV)/.dev
-	$(PIP) --editable '.[bench]'
-	touch $@

@@ -18,7 +18,7 @@ from benchmarks.servers import serve
 
 CONCURRENCIES = (1, 2, 4, 8, 16, 32)
 FORMATS = ("wav", "mp3", "m4a")
-SERVERS = ("earshot", "naive", "litserve")
+SERVERS = ("earshot", "naive")
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ def parse(output: str) -> Load:
 
 
 def _percentile(output: str, percent: int) -> float:
-    found = re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s)$", output, re.MULTILINE)
+    found = re.search(rf"^\s+{percent}%\s+([\d.]+)(us|ms|s) *$", output, re.MULTILINE)
     if found is None:
         raise ValueError(f"wrk reported no {percent}th percentile")
     return float(found[1]) * _UNITS[found[2]]

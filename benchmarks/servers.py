@@ -18,7 +18,6 @@ _PATIENCE_SECONDS = 120.0
 COMMANDS: Mapping[str, list[str]] = {
     "earshot": ["-m", "app"],
     "naive": ["-m", "uvicorn", "benchmarks.naive_server:app", "--log-level", "warning", "--port"],
-    "litserve": ["-m", "benchmarks.litserve_server"],
 }
 
 
