@@ -19,6 +19,7 @@ from training import augment
 from training.balance import balanced_weights
 from training.datasets.clip import Clip
 from training.recipes import Recipe
+from training.splits import require_labels
 from training.tutor import Tutor
 from training.waveforms import Waveforms
 
@@ -157,15 +158,14 @@ class DrawnExamples(Dataset[tuple[Tensor, Tensor]], ABC):
             return list(pool.map(self.__getitem__, draws))
 
 
-class TrainingSet(DrawnExamples):
-    """Spectrograms with soft labels `[classes]`."""
+class _SoftLabels(DrawnExamples):
+    """Spectrograms with soft labels `[classes]`; zeros where a clip's label is none of them."""
 
     def __init__(self, inputs: AugmentedClips, labels: Sequence[str]) -> None:
-        """`labels` must hold the label of every clip."""
         self._inputs = inputs
-        self._targets = np.eye(len(labels), dtype=np.float32)[
-            [labels.index(clip.label) for clip in inputs.clips]
-        ]
+        self._targets = np.array(
+            [[clip.label == label for label in labels] for clip in inputs.clips], np.float32
+        )
 
     def __len__(self) -> int:
         return len(self._targets)
@@ -174,58 +174,62 @@ class TrainingSet(DrawnExamples):
         index, seed = draw
         rng = np.random.default_rng(seed)
         samples, mixed = self._inputs.mixed_crop(index, rng)
-        target = _mixed(self._targets, index, mixed)
+        target: NDArray[np.float32] = self._targets[index]
+        if mixed is not None:
+            other, weight = mixed
+            target = np.float32(weight) * target + np.float32(1 - weight) * self._targets[other]
+        target = self._judge(target, samples, index)
         return self._inputs.spectrogram(samples, rng), torch.from_numpy(target)
 
+    @abstractmethod
+    def _judge(
+        self, target: NDArray[np.float32], samples: NDArray[np.float32], index: int
+    ) -> NDArray[np.float32]:
+        """What is learned of the crop `samples` of clip `index`, labelled `target`."""
 
-class TutoredSet(DrawnExamples):
-    """Spectrograms with soft labels `[classes]`, between the label and a tutor's opinion."""
+
+class TrainingSet(_SoftLabels):
+    """Spectrograms with the labels of their clips."""
+
+    def __init__(self, inputs: AugmentedClips, labels: Sequence[str]) -> None:
+        """Raises CorpusError, naming the file, for a clip whose label is none of `labels`."""
+        require_labels(inputs.clips, labels)
+        super().__init__(inputs, labels)
+
+    def _judge(
+        self, target: NDArray[np.float32], _samples: NDArray[np.float32], _index: int
+    ) -> NDArray[np.float32]:
+        return target
+
+
+class TutoredSet(_SoftLabels):
+    """Soft labels between the label and a tutor's opinion.
+
+    Where a clip's label is none of the task's, the opinion stands for it alone.
+    """
 
     def __init__(
         self, inputs: AugmentedClips, labels: Sequence[str], tutor: Tutor, share: float
     ) -> None:
-        """Where a clip's label is none of `labels`, the opinion stands for it alone.
+        """The tutor hears the very crop that the network sees.
 
         Args:
             inputs: the clips.
             labels: in the order of the targets.
-            tutor: hears the very crop that the network sees.
+            tutor: of the same labels.
             share: of its opinion in the target of a labelled clip.
         """
-        self._inputs = inputs
+        super().__init__(inputs, labels)
         self._tutor = tutor
         self._share = share
-        known = [clip.label in labels for clip in inputs.clips]
-        self._known = np.array(known, np.float32)[:, None]
-        self._targets = np.zeros((len(known), len(labels)), np.float32)
-        for row, clip in zip(self._targets, inputs.clips, strict=True):
-            if clip.label in labels:
-                row[labels.index(clip.label)] = 1.0
 
-    def __len__(self) -> int:
-        return len(self._targets)
-
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
-        index, seed = draw
-        rng = np.random.default_rng(seed)
-        samples, mixed = self._inputs.mixed_crop(index, rng)
+    def _judge(
+        self, target: NDArray[np.float32], samples: NDArray[np.float32], index: int
+    ) -> NDArray[np.float32]:
         opinion = self._tutor.opinion(samples, self._inputs.clips[index].group)
-        known = float(_mixed(self._known, index, mixed)[0])
-        target = _mixed(self._targets, index, mixed) * np.float32(1 - self._share)
-        target += opinion * np.float32(1 - known * (1 - self._share))
-        return self._inputs.spectrogram(samples, rng), torch.from_numpy(target)
-
-
-def _mixed(
-    targets: NDArray[np.float32], index: int, mixed: tuple[int, float] | None
-) -> NDArray[np.float32]:
-    """The row `index`, mixed as its clip was."""
-    own: NDArray[np.float32] = targets[index]
-    if mixed is None:
-        return own
-    other, weight = mixed
-    both: NDArray[np.float32] = weight * own + (1 - weight) * targets[other]
-    return both.astype(np.float32, copy=False)
+        labelled = (1 - self._share) * target
+        both: NDArray[np.float32] = labelled + (1 - labelled.sum()) * opinion
+        return both.astype(np.float32, copy=False)
 
 
 class FirstClips(Dataset[tuple[Tensor, int]]):

@@ -105,7 +105,7 @@ Mixtures are few: in trials of 600 steps, mixing every other crop taught less th
 def label_pretraining(task: TaskName) -> Recipe:
     """For learning a task's labels through all windows at once, for each window to start from.
 
-    The task's own recipe, but longer, and on crops so short that this takes no longer.
+    The task's own recipe, but longer and on shorter crops.
     """
     return replace(RECIPES[task], crop_seconds=2.0, epochs=32, time_mask=16, ema_decay=0.998)
 
