@@ -39,7 +39,7 @@ def main() -> None:
             "formats": by_format(files, options.rounds, options.seconds),
         }
     (options.out / "http.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(table(results["concurrency"]))  # noqa: T201
+    print(table(results["concurrency"]))
 
 
 def by_concurrency(

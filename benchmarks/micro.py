@@ -40,7 +40,7 @@ def main() -> None:
         **batcher_figures(engine, checkpoint.card.front_end),
     }
     for name, milliseconds in figures.items():
-        print(f"{name:40} {milliseconds:8.3f} ms")  # noqa: T201
+        print(f"{name:40} {milliseconds:8.3f} ms")
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "micro.json").write_text(json.dumps(figures, indent=2) + "\n")
 

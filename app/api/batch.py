@@ -1,6 +1,7 @@
 """`POST /classify/{task}/batch`: many recordings in one request, answered as they come."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -15,7 +16,9 @@ from app.api.schemas import Problem
 from app.api.state import Service, ServiceDependency
 from app.inference.answers import Classification
 from app.inference.classifier import Classifier
-from app.inference.recognition import Wanted, recognise
+from app.inference.recognition import Wanted
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["classify"])
 
@@ -163,17 +166,14 @@ async def _answer(
     settings = service.settings
     try:
         async with asyncio.timeout(settings.request_seconds):
-            answer = await recognise(
-                classifier,
-                file.content,
-                wanted,
-                max_seconds=settings.max_seconds,
-                on_thread=service.compute,
-            )
+            answer = await service.recognise(classifier, file.content, wanted)
     except TimeoutError:
         return _failed(line, problems.too_late(settings.request_seconds))
     except Exception as error:  # whatever it is, the other files are answered
-        return _failed(line, problems.refusal_of(error))
+        refusal = problems.refusal_of(error)
+        if refusal.problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.error("file %d of a batch failed", index, exc_info=error)
+        return _failed(line, refusal)
     return line.model_copy(update={"answer": answer})
 
 

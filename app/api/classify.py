@@ -1,6 +1,5 @@
 """`POST /classify/{task}`: what is in this recording?"""
 
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -17,14 +16,7 @@ router = APIRouter(tags=["classify"])
     "/classify/{task}",
     response_model_exclude_defaults=True,
     openapi_extra={"requestBody": uploads.REQUEST_BODY},
-    responses=problems.responses(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    responses=problems.OF_A_RECORDING,
 )
 async def classify(
     request: Request,
@@ -55,4 +47,5 @@ async def classify(
     with service.admitted():
         classifier = await service.models.get(task, window)
         data = await uploads.read_upload(request, service.settings.max_upload_bytes)
-        return await service.recognise(request, classifier, data, Wanted(top_k, hop, segment))
+        work = service.recognise(classifier, data, Wanted(top_k, hop, segment))
+        return await service.answer(request, work)

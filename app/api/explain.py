@@ -1,6 +1,5 @@
 """`POST /explain/{task}`: what did the network listen to?"""
 
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -33,17 +32,7 @@ _OK: dict[str, Any] = {
     "/explain/{task}",
     response_class=Response,
     openapi_extra={"requestBody": REQUEST_BODY},
-    responses={
-        200: _OK,
-        **problems.responses(
-            HTTPStatus.BAD_REQUEST,
-            HTTPStatus.NOT_FOUND,
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            HTTPStatus.SERVICE_UNAVAILABLE,
-        ),
-    },
+    responses={200: _OK, **problems.OF_A_RECORDING},
 )
 async def explain(
     request: Request,

@@ -1,7 +1,6 @@
 """`POST /hf/{task}`: audio classification as Hugging Face's clients ask for it."""
 
 import base64
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
@@ -75,14 +74,7 @@ _BODY = {
 @router.post(
     "/hf/{task}",
     openapi_extra={"requestBody": _BODY},
-    responses=problems.responses(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    responses=problems.OF_A_RECORDING,
 )
 async def huggingface(
     request: Request,
@@ -105,7 +97,8 @@ async def huggingface(
         else:
             # The client names no content type for bytes that came without a file name.
             data, top_k = await uploads.read_body(request, limit), _TOP_K
-        answer = await service.recognise(request, classifier, data, Wanted(top_k))
+        work = service.recognise(classifier, data, Wanted(top_k))
+        answer = await service.answer(request, work)
     return [LabelScore(label=entry.label, score=entry.probability) for entry in answer.ranked]
 
 

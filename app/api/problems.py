@@ -92,6 +92,17 @@ def responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     }
 
 
+OF_A_RECORDING = responses(
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+"""what can go wrong where a checkpoint answers one recording"""
+
+
 def overloaded(detail: str) -> ProblemError:
     """The problem of more work than can be done now."""
     return ProblemError(

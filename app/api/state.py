@@ -55,20 +55,16 @@ class Service:
             self._accepted -= 1
 
     async def recognise(
-        self, request: Request, classifier: Classifier, data: bytes, wanted: Wanted
+        self, classifier: Classifier, data: bytes, wanted: Wanted
     ) -> Classification:
-        """What is in the file `data`, which the body of `request` held; see `answer`.
-
-        Raises as `app.inference.recognition.recognise` and `answer`.
-        """
-        work = recognise(
+        """What is in the file `data`; see `app.inference.recognition.recognise`."""
+        return await recognise(
             classifier,
             data,
             wanted,
             max_seconds=self.settings.max_seconds,
             on_thread=self.compute,
         )
-        return await self.answer(request, work)
 
     async def answer(self, request: Request, work: Awaitable[T]) -> T:
         """Wait for `work`, but no longer than its deadline or its client.

@@ -1,6 +1,6 @@
 """From the bytes of a file to one channel of samples at the rate that a checkpoint wants."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -58,6 +58,13 @@ def open_audio(data: bytes) -> Iterator[AudioSource]:
         yield source
 
 
+def mono_resampler(sample_rate: int, wanted: int) -> Callable[..., NDArray[np.float32]]:
+    """`resample_chunk` of a soxr stream (HQ) for one channel of float32, between rates in Hz."""
+    stream = soxr.ResampleStream(sample_rate, wanted, num_channels=1, dtype="float32", quality="HQ")
+    resample: Callable[..., NDArray[np.float32]] = stream.resample_chunk
+    return resample
+
+
 class MonoStream:
     """One recording, mixed to one channel and resampled block by block, to be read once."""
 
@@ -97,8 +104,7 @@ class MonoStream:
         with open_audio(self._data) as source:
             self.info = source.info
             self._refuse_longer(source.info.seconds or 0.0)
-            rates = (source.info.sample_rate, self._sample_rate)
-            resample = soxr.ResampleStream(*rates, num_channels=1, quality="HQ").resample_chunk
+            resample = mono_resampler(source.info.sample_rate, self._sample_rate)
             samples = 0
             for block in source.blocks():
                 resampled = resample(self._mix(block))

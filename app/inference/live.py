@@ -1,11 +1,11 @@
 """Sound that is still going on: clips of what was heard last."""
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from app.audio.clips import fill
 from app.audio.frontend import FrontEnd
+from app.audio.recording import mono_resampler
 
 _FULL_SCALE = 32_768
 
@@ -23,9 +23,7 @@ class LiveClips:
         """
         self._front_end = front_end
         self._hop = round(hop_seconds * front_end.sample_rate)
-        self._resample = soxr.ResampleStream(
-            sample_rate, front_end.sample_rate, num_channels=1, dtype="float32", quality="HQ"
-        ).resample_chunk
+        self._resample = mono_resampler(sample_rate, front_end.sample_rate)
         self._held = np.empty(0, np.float32)
         self._heard = 0
         self._following = self._hop  # sample at which the next clip ends

@@ -72,9 +72,11 @@ def test_a_checkpoint_that_is_not_there_closes_with_the_reason(client: httpx.Cli
 
 @pytest.mark.parametrize("query", ["", "rate=12", "rate=fast"])
 def test_a_rate_that_is_wrong_is_refused(client: httpx.Client, query: str) -> None:
-    with pytest.raises(Exception, match=r"403|1008"):  # noqa: SIM117
-        with stream(client, query) as connection:
-            connection.recv(timeout=60)
+    with (
+        pytest.raises(Exception, match=r"403|1008"),
+        stream(client, query) as connection,
+    ):
+        connection.recv(timeout=60)
 
 
 def test_a_client_that_vanishes_harms_nobody(client: httpx.Client) -> None:
