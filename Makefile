@@ -1,8 +1,10 @@
 PYTHON ?= python3
 VENV := .venv
+FUZZ_SECONDS ?= 300
+URL ?= http://127.0.0.1:8000
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test lint bench clean
+.PHONY: serve test lint bench faults soak dashboard schemathesis fuzz lock audit image clean
 
 serve: $(VENV)/.service ## install the service and start it on 127.0.0.1:8000
 	$(VENV)/bin/python -m app
@@ -15,9 +17,37 @@ lint: $(VENV)/.dev ## formatting, lint and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
+fuzz: $(VENV)/.fuzz ## fuzz each target for FUZZ_SECONDS; what is found is kept in build/fuzz/found
+	mkdir -p build/fuzz/found build/fuzz/decoder build/fuzz/multipart build/fuzz/transform
+	for target in decoder multipart transform; do \
+		$(VENV)/bin/python -m tests.fuzz $$target build/fuzz/$$target -keep_seed=1 -timeout=20 \
+			-max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/found/ || exit 1; \
+	done
+
 bench: $(VENV)/.dev ## measure speed, beside other servers (needs wrk)
 	$(VENV)/bin/python -m benchmarks.micro
 	$(VENV)/bin/python -m benchmarks.http
+
+faults: $(VENV)/.dev ## kill, fill, damage, drop, dribble, stop and overload real servers (Linux, root)
+	$(VENV)/bin/python -m reliability.faults
+
+soak: $(VENV)/.dev ## 50,000 requests of every kind, and the memory they take (Linux)
+	$(VENV)/bin/python -m reliability.soak
+
+dashboard: $(VENV)/.dev ## every panel's queries, asked of Prometheus (Debian's) under load
+	$(VENV)/bin/python -m reliability.dashboard
+
+schemathesis: $(VENV)/.dev ## thousands of requests to a service, made from its OpenAPI document
+	$(VENV)/bin/st run $(URL)/openapi.json --max-examples 100
+
+lock: $(VENV)/.release ## pin what the images install, with hashes (UPGRADE=--upgrade: the newest)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" deploy/lock $(UPGRADE)
+
+audit: $(VENV)/.release ## a bill of materials in build/, and the pins' known vulnerabilities
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" deploy/audit
+
+image: ## build the image without a container engine, run and question it (Debian, as root)
+	deploy/prove-image
 
 clean: ## remove the virtual environment
 	rm -rf $(VENV)
@@ -32,3 +62,11 @@ $(VENV)/.service: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable '.[training,dev]'
 	touch $(VENV)/.service $@
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(PIP) --editable '.[fuzz]'
+	touch $@
+
+$(VENV)/.release: | $(VENV)/bin/python
+	$(PIP) 'cyclonedx-bom>=7' 'pip-audit>=2.9' 'uv>=0.9'
+	touch $@

@@ -5,11 +5,12 @@ from functools import partial
 from app.inference.engine import BATCH
 from app.inference.engines import make_engine
 from app.inference.models import Key, Loading
+from app.inference.observer import NOBODY, Observer
 from app.settings import Settings
 
 
-def loading(settings: Settings) -> Loading:
-    """The engine, and how much it is given at a time."""
+def loading(settings: Settings, observer: Observer = NOBODY) -> Loading:
+    """The engine, how much it is given at a time, and who is told of it."""
     return Loading(
         make_engine=partial(
             make_engine, name=settings.engine, streams=settings.streams, cache=settings.cache_dir
@@ -17,6 +18,7 @@ def loading(settings: Settings) -> Loading:
         # Each request offers one block at a time.
         max_waiting=settings.max_requests * BATCH,
         streams=settings.streams,
+        observer=observer,
     )
 
 

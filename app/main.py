@@ -1,33 +1,53 @@
 """The service: `create_app` wires it, `python -m app` runs it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import gc
+import logging
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import threadpoolctl
 from fastapi import FastAPI
 
-from app import __version__
+from app import __version__, signals
 from app.api import (
+    admin,
     batch,
     classify,
+    docs,
     explain,
     genres,
     health,
     huggingface,
+    metrics,
     page,
     problems,
     spectrogram,
     stream,
 )
 from app.api import models as models_api
+from app.api.drain import Drain
+from app.api.guard import guard
+from app.api.headers import SecurityHeaders
+from app.api.monitor import Monitor
 from app.api.state import Service
+from app.audio.decoders import Decoders
+from app.connections import STATE, Connections
 from app.genres import GenreLibrary
+from app.inference.decoding import Decoding
 from app.inference.explain import Explainers
 from app.inference.models import Models
+from app.keys import Keys
 from app.loading import is_preloaded, loading
+from app.monitoring.metrics import Metrics
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.monitoring.tracing import Tracing
+
+log = logging.getLogger(__name__)
 
 _DESCRIPTION = """
 What is in this clip? Send a recording, get the emotion in a voice or the sound of a street,
@@ -49,36 +69,105 @@ _RESOURCES = (
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Wire the service. Nothing is loaded before it starts."""
+    """Wire the service. Nothing is loaded before it starts.
+
+    Raises ImportError when traces are wanted and the packages that send them are missing.
+    """
     settings = settings or Settings()
+    tracing = _tracing(settings)
+    figures = Metrics(on_stage=None if tracing is None else tracing.stage)
+    drain = Drain()
+    keys = None if settings.api_keys_file is None else Keys(settings.api_keys_file)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         # The engine and the requests' own threads share the cores; BLAS has none to spare.
         threadpoolctl.threadpool_limits(1, "blas")
-        models = Models(settings.models_dir, loading(settings))
-        app.state.service = Service(
+        models = Models(settings.models_dir, loading(settings, figures))
+        decoders = Decoders(
+            settings.decoders,
+            seconds=settings.decode_seconds,
+            memory_bytes=settings.decoder_bytes + settings.max_upload_bytes,
+        )
+        app.state.service = service = Service(
             settings=settings,
             models=models,
             explainers=Explainers(settings.models_dir),
             genres=GenreLibrary(settings.genres_dir),
             threads=anyio.CapacityLimiter(settings.threads),
+            decoding=Decoding(decoders, settings.decoders),
+            metrics=figures,
+            drain=drain,
+            keys=keys,
         )
-        await models.preload(key for key in models.entries if is_preloaded(key, settings))
-        async with asyncio.TaskGroup() as tasks:
-            releasing = tasks.create_task(_release_unused(models, settings.release_seconds))
-            yield
-            releasing.cancel()
+        connections = Connections(
+            settings.max_connections, settings.client_seconds, figures.refused
+        )
+        reload = asyncio.Event()
+        with signals.handled(
+            drain=drain.begin, drain_seconds=settings.drain_seconds, reload=reload.set
+        ):
+            await models.preload(key for key in models.entries if is_preloaded(key, settings))
+            # What is here by now stays: to look through it again would stop requests for long.
+            gc.collect()
+            gc.freeze()
+            async with asyncio.TaskGroup() as tasks:
+                forever = (
+                    tasks.create_task(_release_unused(models, settings.release_seconds)),
+                    tasks.create_task(_reload_whenever(reload, service)),
+                )
+                yield {STATE: connections}
+                for task in forever:
+                    task.cancel()
+        decoders.close()
+        if tracing is not None:
+            tracing.close()
 
-    app = FastAPI(title="Earshot", version=__version__, description=_DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Earshot",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url=None,  # its route would have no name in figures and logs; see `app.api.docs`
+        docs_url=None,  # they would load their scripts from elsewhere; see `app.api.docs`
+        redoc_url=None,
+    )
     problems.install(app)
+    guard(app, settings, keys, drain)
     for module in _RESOURCES:
         app.include_router(module.router, prefix=_VERSION)
         # The same without the version, for a first try by hand and for older clients.
         app.include_router(module.router, include_in_schema=False)
     for module in (health, page):
         app.include_router(module.router)
+    if settings.metrics:
+        app.include_router(metrics.router)
+    if settings.docs:
+        app.include_router(docs.router)
+    if keys is not None:
+        app.include_router(admin.router)
+    # What is added last comes first: whoever answers, it is seen, and has the headers.
+    app.add_middleware(Monitor, metrics=figures, tracing=tracing)
+    app.add_middleware(SecurityHeaders)
     return app
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    if not settings.otlp_endpoint:
+        return None
+    from app.monitoring.tracing import Tracing  # noqa: PLC0415  # its packages are an extra
+
+    return Tracing(settings.otlp_endpoint)
+
+
+async def _reload_whenever(asked: asyncio.Event, service: Service) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            await service.reload()
+        except Exception:  # whatever it is, the service goes on with what it has
+            log.exception("the store was not reloaded")
 
 
 async def _release_unused(models: Models, seconds: float) -> None:

@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.audio.recording import Bounds
 from app.inference.names import EngineName
+
+LogFormat = Literal["json", "text"]
 
 _STORE = Path(__file__).resolve().parent.parent / "models_store"
 
@@ -15,11 +18,38 @@ _STORE = Path(__file__).resolve().parent.parent / "models_store"
 class Settings(BaseSettings):
     """Each field is an environment variable with the prefix `EARSHOT_`."""
 
-    model_config = SettingsConfigDict(env_prefix="EARSHOT_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="EARSHOT_", frozen=True, populate_by_name=True)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
     log_level: str = Field(default="info", pattern="^(critical|error|warning|info|debug)$")
+    log_format: LogFormat = Field(
+        default="text", description="of a line on stderr: text for people, json for machines"
+    )
+    metrics: bool = Field(default=True, description="whether GET /metrics answers")
+    open_metrics: bool = Field(default=False, description="whether /metrics needs no key")
+    otlp_endpoint: str = Field(
+        default="",
+        pattern="^(https?://.+)?$",
+        validation_alias=AliasChoices("EARSHOT_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="collector that traces are sent to (OTLP over HTTP); empty: none are made",
+    )
+    api_keys_file: Path | None = Field(
+        default=None, description="API keys; without the file everyone may use the service"
+    )
+    docs: bool = Field(default=True, description="whether there are /docs and /openapi.json")
+    cors_origins: list[str] = Field(
+        default=[], description="other sites whose pages may ask, as a JSON list"
+    )
+    rate_per_minute: float = Field(
+        default=0.0, ge=0, description="requests of one client in a minute; 0: any number"
+    )
+    rate_burst: int = Field(
+        default=20, ge=1, description="requests that a client may make at once after a pause"
+    )
+    max_client_requests: int = Field(
+        default=0, ge=0, description="requests of one client at the same time; 0: any number"
+    )
     models_dir: Path = Field(default=_STORE, description="the store of checkpoints")
     genres_dir: Path = Field(
         default=_STORE / "genres",
@@ -32,12 +62,42 @@ class Settings(BaseSettings):
     max_picture_seconds: float = Field(
         default=600.0, gt=0, description="longest recording that is drawn or explained"
     )
+    max_channels: int = Field(default=32, ge=1, description="most channels of a recording")
+    min_sample_rate: int = Field(default=4_000, ge=1, description="lowest of a recording, Hz")
+    max_sample_rate: int = Field(default=768_000, ge=1, description="highest of a recording, Hz")
+    decoders: int = Field(
+        default_factory=lambda: min(2, os.cpu_count() or 1),
+        ge=1,
+        description="processes, each for one MP3, M4A, MP4, AAC, WebM or other file of FFmpeg's",
+    )
+    decode_seconds: float = Field(
+        default=30.0, gt=0, description="longest that such a process may take for one file"
+    )
+    decoder_bytes: int = Field(
+        default=320 * 1024 * 1024,
+        ge=128 * 1024 * 1024,
+        description="memory of such a process, beside the file",
+    )
     max_batch_bytes: int = Field(
         default=1024 * 1024 * 1024, ge=1, description="largest request of many files"
     )
     max_batch_files: int = Field(default=1000, ge=1, description="most files in one request")
     max_requests: int = Field(
         default=32, ge=1, description="requests that are worked on at the same time"
+    )
+    max_connections: int = Field(
+        default=512, ge=1, description="beyond, the one that is idle for longest is closed"
+    )
+    client_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        description="longest that a client may let the service wait: for the head of a request, "
+        "in all for its body, and for an answer to be taken",
+    )
+    min_upload_rate: float = Field(
+        default=8_000.0,
+        gt=0,
+        description="bytes of a body for which a second more is waited",
     )
     request_seconds: float = Field(
         default=120.0, gt=0, description="longest time from upload to answer"
@@ -59,8 +119,24 @@ class Settings(BaseSettings):
     cache_dir: Path | None = Field(
         default=None, description="folder for compiled networks, for a quicker next start"
     )
+    drain_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        description="after SIGTERM: not ready, but still answering, before the listener closes",
+    )
+    shutdown_seconds: int = Field(
+        default=30, ge=1, description="after that, longest wait for the requests that are left"
+    )
+    workers: int = Field(
+        default=1, ge=1, description="processes, each with networks and limits of its own"
+    )
     threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,
         description="recordings that are decoded at the same time",
     )
+
+    @property
+    def bounds(self) -> Bounds:
+        """Of the channels and the sample rate that recordings may have."""
+        return Bounds(self.max_channels, self.min_sample_rate, self.max_sample_rate)

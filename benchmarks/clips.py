@@ -28,6 +28,7 @@ def encode(recording: np.ndarray, format_: str) -> bytes:
             planes = np.ascontiguousarray(recording.T)
             frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout="stereo")
             frame.sample_rate = SAMPLE_RATE
+            frame.pts = 0  # else the file does not say where the encoder's padding ends
             container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
     else:

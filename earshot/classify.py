@@ -68,7 +68,7 @@ def _recordings(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _remote(options: argparse.Namespace) -> Iterator[Recognise]:
-    with Client(options.server) as client:
+    with Client(options.server, api_key=options.api_key) as client:
         yield partial(client.classify, options.task, window=options.window, top_k=options.top_k)
 
 
@@ -97,6 +97,7 @@ def _local(options: argparse.Namespace) -> Iterator[Recognise]:
                 Wanted(options.top_k),
                 max_seconds=settings.max_seconds,
                 on_thread=anyio.to_thread.run_sync,
+                bounds=settings.bounds,
             )
             return portal.call(work)
 

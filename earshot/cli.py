@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from earshot import classify  # noqa: PLC0415
 
         classify.run(options)
+    elif options.command == "key":
+        from earshot import key  # noqa: PLC0415
+
+        key.run(options)
     else:
         training.cli.run(options, "earshot " + shlex.join(arguments))
 
@@ -54,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_classify(commands)
+    _add_key(commands)
     training.cli.add_commands(commands)
     return parser
 
@@ -86,6 +91,12 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     where.add_argument("--local", action="store_true", help="ask no service, classify here")
     parser.add_argument(
+        "--api-key",
+        metavar="KEY",
+        help="for a service that wants one (default: EARSHOT_API_KEY, which other users of this "
+        "machine do not see)",
+    )
+    parser.add_argument(
         "--store",
         type=Path,
         metavar="DIR",
@@ -97,6 +108,19 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     parser.add_argument(
         "--top-k", type=_top_k, default=3, metavar="N", help="labels for each file (default: 3)"
+    )
+
+
+def _add_key(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "key",
+        help="make an API key",
+        description="Make a new API key for a service. The key goes to stdout, to be given to "
+        "whoever shall use it; its line for EARSHOT_API_KEYS_FILE goes to stderr. Neither is kept.",
+    )
+    parser.add_argument("name", metavar="NAME", help="whose it is, for the service's log")
+    parser.add_argument(
+        "--admin", action="store_true", help="let it use /admin, too: reload the store"
     )
 
 

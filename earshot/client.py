@@ -5,20 +5,23 @@ Example:
         print(client.classify("urban-sound", "dog.wav").label)
 """
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import aclosing, closing
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 import anyio
 import httpx
+from httpx_sse import EventSource, ServerSentEvent
 from pydantic import BaseModel, ValidationError
 
 from app.api.schemas import Health, Model, ModelList, Problem
 from app.audio.windows import WindowName
 from app.checkpoints.labels import TaskName
-from app.inference.answers import Classification
+from app.inference.answers import Classification, Progress
 from earshot import DEFAULT_SERVER
 from earshot.retries import wait_before
 from earshot.uploads import Recording, Upload, opened
@@ -26,6 +29,9 @@ from earshot.uploads import Recording, Upload, opened
 _TIMEOUT_SECONDS = 120.0  # ten minutes of sound on a busy processor
 _RETRIES = 3
 _DETAIL_CHARACTERS = 200
+_EVENTS = "text/event-stream"
+
+OnProgress = Callable[[Progress], None]
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -68,6 +74,7 @@ class Client:
         self,
         server: str = DEFAULT_SERVER,
         *,
+        api_key: str | None = None,
         timeout: float = _TIMEOUT_SECONDS,
         retries: int = _RETRIES,
     ) -> None:
@@ -75,10 +82,11 @@ class Client:
 
         Args:
             server: its address.
+            api_key: for a service that wants one; if not given, EARSHOT_API_KEY has it.
             timeout: seconds to wait for the connection, and for each next piece of an answer.
             retries: how often to ask again where the service is busy and says when it is not.
         """
-        self._http = httpx.Client(base_url=server, timeout=timeout)
+        self._http = httpx.Client(base_url=server, timeout=timeout, headers=_credentials(api_key))
         self._retries = retries
 
     def classify(
@@ -88,6 +96,9 @@ class Client:
         *,
         window: WindowName = "hann",
         top_k: int = 3,
+        hop: float | None = None,
+        segment: float = 0.0,
+        on_progress: OnProgress | None = None,
     ) -> Classification:
         """Say what is in a recording.
 
@@ -97,15 +108,25 @@ class Client:
                 is read from where it stands.
             window: analysis window of the checkpoint that answers.
             top_k: labels in `ranked`, 1 to 100.
+            hop: seconds between the clips that a long recording is cut into; None: half a clip.
+            segment: seconds of the shortest segment in the timeline.
+            on_progress: is told, again and again, how much of a long recording was listened to.
 
         Raises:
             OSError: the path cannot be read.
         """
-        params = {"window": window, "top_k": top_k}
+        path, params = f"/v1/classify/{task}", _classify_params(window, top_k, hop, segment)
         with opened(recording) as upload:
-            return _parse(
-                Classification, self._send("POST", f"/v1/classify/{task}", params, upload)
-            )
+            if on_progress is None:
+                return _parse(Classification, self._send("POST", path, params, upload))
+            with closing(self._send("POST", path, params, upload, events=True)) as response:
+                if not _has_events(response):
+                    response.read()
+                    return _parse(Classification, response)
+                answer = None
+                for event in EventSource(response).iter_sse():
+                    answer = _heard(event, on_progress)
+        return _whole(answer)
 
     def spectrogram(self, genre: str, **options: Unpack[SpectrogramOptions]) -> bytes:
         """Draw an example recording of `genre`; returns a PNG."""
@@ -148,16 +169,22 @@ class Client:
         path: str,
         params: Mapping[str, Any] | None = None,
         upload: Upload | None = None,
+        *,
+        events: bool = False,
     ) -> httpx.Response:
+        """The answer to a request; of `events`, it is yet to be read."""
         attempt = 0
         while True:
-            response = self._http.request(
+            request = self._http.build_request(
                 method,
                 path,
                 params=params,
                 content=upload.chunks() if upload else None,
-                headers=upload.headers if upload else None,
+                headers=_headers(upload, events),
             )
+            response = self._http.send(request, stream=events)
+            if not response.is_success:
+                response.read()
             wait = _wait(response, attempt, self._retries, upload)
             if wait is None:
                 return _checked(response)
@@ -172,11 +199,14 @@ class AsyncClient:
         self,
         server: str = DEFAULT_SERVER,
         *,
+        api_key: str | None = None,
         timeout: float = _TIMEOUT_SECONDS,
         retries: int = _RETRIES,
     ) -> None:
         """See `Client`."""
-        self._http = httpx.AsyncClient(base_url=server, timeout=timeout)
+        self._http = httpx.AsyncClient(
+            base_url=server, timeout=timeout, headers=_credentials(api_key)
+        )
         self._retries = retries
 
     async def classify(
@@ -186,12 +216,24 @@ class AsyncClient:
         *,
         window: WindowName = "hann",
         top_k: int = 3,
+        hop: float | None = None,
+        segment: float = 0.0,
+        on_progress: OnProgress | None = None,
     ) -> Classification:
         """See `Client.classify`; the recording is read on a worker thread."""
-        params = {"window": window, "top_k": top_k}
+        path, params = f"/v1/classify/{task}", _classify_params(window, top_k, hop, segment)
         with opened(recording) as upload:
-            response = await self._send("POST", f"/v1/classify/{task}", params, upload)
-        return _parse(Classification, response)
+            if on_progress is None:
+                return _parse(Classification, await self._send("POST", path, params, upload))
+            response = await self._send("POST", path, params, upload, events=True)
+            async with aclosing(response):
+                if not _has_events(response):
+                    await response.aread()
+                    return _parse(Classification, response)
+                answer = None
+                async for event in EventSource(response).aiter_sse():
+                    answer = _heard(event, on_progress)
+        return _whole(answer)
 
     async def spectrogram(self, genre: str, **options: Unpack[SpectrogramOptions]) -> bytes:
         """See `Client.spectrogram`."""
@@ -234,21 +276,82 @@ class AsyncClient:
         path: str,
         params: Mapping[str, Any] | None = None,
         upload: Upload | None = None,
+        *,
+        events: bool = False,
     ) -> httpx.Response:
         attempt = 0
         while True:
-            response = await self._http.request(
+            request = self._http.build_request(
                 method,
                 path,
                 params=params,
                 content=upload.async_chunks() if upload else None,
-                headers=upload.headers if upload else None,
+                headers=_headers(upload, events),
             )
+            response = await self._http.send(request, stream=events)
+            if not response.is_success:
+                await response.aread()
             wait = _wait(response, attempt, self._retries, upload)
             if wait is None:
                 return _checked(response)
             await anyio.sleep(wait)
             attempt += 1
+
+
+def _credentials(api_key: str | None) -> dict[str, str]:
+    api_key = (api_key or os.environ.get("EARSHOT_API_KEY", "")).strip()
+    return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+
+
+def _classify_params(
+    window: WindowName, top_k: int, hop: float | None, segment: float
+) -> Mapping[str, str | int | float]:
+    params: dict[str, str | int | float] = {"window": window, "top_k": top_k, "segment": segment}
+    return params if hop is None else params | {"hop": hop}
+
+
+def _headers(upload: Upload | None, events: bool) -> dict[str, str]:
+    return (upload.headers if upload else {}) | ({"Accept": _EVENTS} if events else {})
+
+
+def _has_events(response: httpx.Response) -> bool:
+    """Whether events were answered: older services have none, and others than services."""
+    kind: str = response.headers.get("content-type", "")
+    return kind.startswith(_EVENTS)
+
+
+def _heard(event: ServerSentEvent, on_progress: OnProgress) -> Classification | None:
+    """What an event answers, None where it tells of progress.
+
+    Raises EarshotError for one that tells of a problem, or of what no service tells.
+    """
+    try:
+        if event.event == "answer":
+            return Classification.model_validate_json(event.data, extra="ignore")
+        if event.event == "error":
+            raise EarshotError(Problem.model_validate_json(event.data))
+        progress = Progress.model_validate_json(event.data, extra="ignore")
+    except ValidationError as error:
+        raise _not_earshot(event.data) from error
+    on_progress(progress)
+    return None
+
+
+def _whole(answer: Classification | None) -> Classification:
+    if answer is None:
+        raise _not_earshot("the events end without an answer")
+    return answer
+
+
+def _not_earshot(detail: str, status: int = HTTPStatus.OK) -> EarshotError:
+    return EarshotError(
+        Problem(
+            type="about:blank",
+            title="The answer is not that of an Earshot service",
+            status=status,
+            detail=detail[:_DETAIL_CHARACTERS],
+        )
+    )
 
 
 def _wait(
@@ -283,14 +386,7 @@ def _parse(model: type[Answer], response: httpx.Response) -> Answer:
         # A newer service may say more.
         return model.model_validate_json(response.content, extra="ignore")
     except ValidationError as error:
-        raise EarshotError(
-            Problem(
-                type="about:blank",
-                title="The answer is not that of an Earshot service",
-                status=response.status_code,
-                detail=response.text[:_DETAIL_CHARACTERS],
-            )
-        ) from error
+        raise _not_earshot(response.text, response.status_code) from error
 
 
 def _not_ready(error: EarshotError) -> bool:

@@ -11,12 +11,14 @@ _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 60.0
 # Clients that were refused at the same time shall not all come back at the same time.
 _JITTER = 0.25
+# The service has too much to do, or does too much for this client.
+_BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 def wait_before(attempt: int, response: httpx.Response) -> float | None:
     """How long to wait before asking again, or None where that would not help.
 
-    Only a 503 with Retry-After says that a later request will be answered: without it
+    Only a 503 or 429 with Retry-After says that a later request will be answered: without it
     something is missing, and will be. The wait is what the service says or, where that is
     longer, 0.1 s doubled with each attempt, and up to a quarter more.
 
@@ -27,7 +29,7 @@ def wait_before(attempt: int, response: httpx.Response) -> float | None:
     Returns:
         seconds, or None; also None when the service says more than a minute.
     """
-    if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+    if response.status_code not in _BUSY:
         return None
     said = _seconds(response.headers.get("Retry-After", ""))
     if said is None or said > _LONGEST_WAIT_SECONDS:

@@ -13,8 +13,12 @@ def encode_av(
     container: str,
     codec: str,
     options: dict[str, str] | None = None,
+    pts: int | None = None,
 ) -> bytes:
-    """Encode `[frames, channels]` samples with FFmpeg's `codec` into `container`."""
+    """Encode `[frames, channels]` samples with FFmpeg's `codec` into `container`.
+
+    Without a `pts` of the first sample, an MP4 does not say what its encoder padded.
+    """
     file = io.BytesIO()
     layout = "mono" if samples.shape[1] == 1 else "stereo"
     with av.open(file, "w", format=container, options=options or {}) as output:
@@ -24,6 +28,7 @@ def encode_av(
             np.ascontiguousarray(samples.T), format="fltp", layout=layout
         )
         frame.sample_rate = rate
+        frame.pts = pts
         convert = av.AudioResampler(stream.format, layout, rate, stream.frame_size)
         for converted in (*convert.resample(frame), *convert.resample(None), None):
             # FLAC ends with an empty packet that Ogg's muxer does not take.

@@ -16,11 +16,12 @@ ALLOWED = {
     "app/audio": {"app.audio"},
     "app/checkpoints": {"app.checkpoints", "app.audio"},
     "app/inference": {"app.inference", "app.checkpoints", "app.audio"},
+    "app/monitoring": {"app.monitoring", "app.inference", "app.settings", "app.__version__"},
     "app": {"app"},
     "training": {"training", "app.audio", "app.checkpoints", "app.inference.engine"},
     "earshot": {
         *("earshot", "app.api.schemas", "app.audio", "app.checkpoints", "app.inference"),
-        *("app.loading", "app.settings", "training.cli"),
+        *("app.keys", "app.loading", "app.settings", "training.cli"),
     },
 }
 PROJECT = ("app", "earshot", "training", "tests")
@@ -79,9 +80,14 @@ def loaded_of(unwanted: str, code: str) -> str:
     return process.stdout.strip()
 
 
-def test_the_service_starts_without_torch_or_training() -> None:
+def test_the_service_starts_without_torch_training_or_what_draws() -> None:
     code = "from app.main import create_app; create_app()"
-    assert loaded_of("torch librosa lightning training earshot", code) == ""
+    unwanted = "torch librosa lightning training earshot opentelemetry.sdk matplotlib"
+    assert loaded_of(unwanted, code) == ""
+
+
+def test_ffmpeg_is_not_in_the_service() -> None:
+    assert loaded_of("av app.audio.ffmpeg", "from app.main import create_app; create_app()") == ""
 
 
 def test_a_checkpoint_without_weights_is_loaded_without_torch() -> None:

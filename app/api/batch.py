@@ -2,18 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
-from starlette.types import Receive, Scope, Send
 
 from app.api import parameters, problems, uploads
 from app.api.multipart import FilePart
 from app.api.schemas import Problem
 from app.api.state import Service, ServiceDependency
+from app.api.streamed import Streamed
 from app.inference.answers import Classification
 from app.inference.classifier import Classifier
 from app.inference.recognition import Wanted
@@ -53,40 +53,13 @@ _LINES: dict[int | str, dict[str, Any]] = {
 }
 
 
-class _Lines(Response):
-    """Sends lines while the request's body is still being read.
-
-    Starlette's own streaming response would take the rest of the body for itself, to see
-    whether the client is still there.
-    """
-
-    media_type = _NDJSON
-
-    def __init__(self, lines: AsyncIterator[BatchLine]) -> None:
-        super().__init__()
-        del self.headers["content-length"]
-        self._lines = lines
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async for line in self._lines:
-            body = line.model_dump_json(exclude_defaults=True).encode() + b"\n"
-            await send({"type": "http.response.body", "body": body, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
-
-
 @router.post(
     "/classify/{task}/batch",
-    response_class=_Lines,
+    response_class=Streamed,
     status_code=HTTPStatus.OK,
     openapi_extra={"requestBody": uploads.FILES_BODY},
     responses=_LINES
-    | problems.responses(
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    | problems.of_a_checkpoint("unsupported-media-type", "invalid-parameter", "draining"),
 )
 async def classify_batch(
     request: Request,
@@ -102,17 +75,18 @@ async def classify_batch(
     """
     uploads.boundary_of(request)
     classifier = await service.models.get(task, window)
-    return _Lines(_answers(request, service, classifier, Wanted(top_k)))
+    lines = _answers(request, service, classifier, Wanted(top_k))
+    return Streamed(lines, media_type=_NDJSON)
 
 
 async def _answers(
     request: Request, service: Service, classifier: Classifier, wanted: Wanted
-) -> AsyncIterator[BatchLine]:
+) -> AsyncGenerator[bytes, None]:
     lines: asyncio.Queue[BatchLine | None] = asyncio.Queue()
     work = asyncio.create_task(_work(request, service, classifier, wanted, lines))
     try:
         while (line := await lines.get()) is not None:
-            yield line
+            yield line.model_dump_json(exclude_defaults=True).encode() + b"\n"
     finally:
         work.cancel()
 
@@ -137,10 +111,11 @@ async def _work(
         async with asyncio.TaskGroup() as tasks:
             # Inside the group: whatever is wrong with the request, the files before are answered.
             try:
-                with service.admitted():
+                with service.admitted() as place:
                     index = 0
                     async for file in uploads.read_files(
                         request,
+                        place,
                         limit=settings.max_upload_bytes,
                         body_limit=settings.max_batch_bytes,
                     ):
@@ -152,6 +127,7 @@ async def _work(
             except problems.ProblemError as error:
                 trouble = error
         if trouble is not None:
+            request.state.problem = problems.reason_of(trouble.problem)
             lines.put_nowait(BatchLine(index=None, problem=trouble.problem))
     finally:
         lines.put_nowait(None)
@@ -161,30 +137,32 @@ async def _answer(
     index: int, file: FilePart, service: Service, classifier: Classifier, wanted: Wanted
 ) -> BatchLine:
     line = BatchLine(index=index, filename=file.filename)
-    if file.content is None:
-        return _failed(line, uploads.too_large(service.settings.max_upload_bytes))
-    settings = service.settings
     try:
-        async with asyncio.timeout(settings.request_seconds):
-            answer = await service.recognise(classifier, file.content, wanted)
-    except TimeoutError:
-        return _failed(line, problems.too_late(settings.request_seconds))
+        answer = await _recognise(file, service, classifier, wanted)
     except Exception as error:  # whatever it is, the other files are answered
-        refusal = problems.refusal_of(error)
-        if refusal.problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        problem = problems.refusal_of(error).problem
+        if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("file %d of a batch failed", index, exc_info=error)
-        return _failed(line, refusal)
+        service.metrics.refused(problems.reason_of(problem))
+        return line.model_copy(update={"problem": problem})
     return line.model_copy(update={"answer": answer})
 
 
-def _failed(line: BatchLine, error: problems.ProblemError) -> BatchLine:
-    return line.model_copy(update={"problem": error.problem})
+async def _recognise(
+    file: FilePart, service: Service, classifier: Classifier, wanted: Wanted
+) -> Classification:
+    settings = service.settings
+    if file.content is None:
+        raise uploads.too_large(settings.max_upload_bytes)
+    try:
+        async with asyncio.timeout(settings.request_seconds):
+            return await service.recognise(classifier, file.content, wanted)
+    except TimeoutError:
+        raise problems.too_late(settings.request_seconds) from None
 
 
 def _too_many(limit: int) -> problems.ProblemError:
     return problems.ProblemError(
         "too-many-files",
-        "The request has too many files",
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"at most {limit} files are accepted in one request; send the rest in another",
     )

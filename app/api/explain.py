@@ -1,5 +1,6 @@
 """`POST /explain/{task}`: what did the network listen to?"""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -11,13 +12,13 @@ from app.api.look import PICTURES, rounded
 from app.api.state import ServiceDependency
 from app.api.uploads import REQUEST_BODY, read_upload
 from app.audio.frontend import FrontEnd, band_centres, decibels, mel_power
-from app.audio.recording import read_recording
+from app.audio.recording import Bounds, read_recording
+from app.audio.source import Opener
 from app.checkpoints.card import Card
 from app.inference.answers import CheckpointName
 from app.inference.classifier import Answer
-from app.inference.explain import STRIDE, Explainers, Explanation, explain_answer
-from app.pictures.canvas import MEDIA_TYPES, PictureFormat
-from app.pictures.explanation import draw_explanation
+from app.inference.explain import STRIDE, Explainer, Explanation, explain_answer
+from app.pictures.style import MEDIA_TYPES, PictureFormat
 
 router = APIRouter(tags=["classify"])
 
@@ -32,7 +33,7 @@ _OK: dict[str, Any] = {
     "/explain/{task}",
     response_class=Response,
     openapi_extra={"requestBody": REQUEST_BODY},
-    responses={200: _OK, **problems.OF_A_RECORDING},
+    responses={200: _OK, **problems.of_a_checkpoint(*problems.OF_A_FILE, "silent")},
 )
 async def explain(
     request: Request,
@@ -67,29 +68,40 @@ async def explain(
     et al., CVPR 2016): what each place says for the label. It is coarse, one place for every 32
     mel bands and 32 frames, and each place has heard something of those around it.
     """
-    longest = service.settings.max_picture_seconds
-    with service.admitted():
+    longest, bounds = service.settings.max_picture_seconds, service.settings.bounds
+    with service.admitted() as place:
         classifier = await service.models.get(task, window)
         card = classifier.card
         index = None if label is None else _index(card, label)
-        data = await read_upload(request, service.settings.max_upload_bytes)
-        hearing = classifier.classify(data, max_seconds=longest, on_thread=service.compute)
+        # Before the upload: meanwhile the store may come to hold another checkpoint.
+        explainer = await service.compute(service.explainers.get, card)
+        data = await read_upload(request, place, service.settings.max_upload_bytes)
+        hear = partial(
+            classifier.classify,
+            data,
+            max_seconds=longest,
+            on_thread=service.compute,
+            bounds=bounds,
+        )
+        hearing = service.decoding.with_ffmpeg(hear)
         answer = await service.answer(request, hearing)
-        explanation = await service.compute(
+        explain_ = partial(
             _explain,
             card,
             answer,
-            service.explainers,
+            explainer,
             data,
+            bounds,
             index,
             None if clip is None else clip - 1,
         )
-    if shown_as == "json":
-        content = _describe(card, explanation).model_dump_json()
-        return Response(content, media_type="application/json")
-    picture = await service.compute(
-        _draw, card, explanation, width=width, height=height, picture_format=shown_as
-    )
+        explanation = await service.decoding.with_ffmpeg(partial(service.compute, explain_))
+        if shown_as == "json":
+            content = _describe(card, explanation).model_dump_json()
+            return Response(content, media_type="application/json")
+        picture = await service.compute(
+            _draw, card, explanation, width=width, height=height, picture_format=shown_as
+        )
     return Response(picture, media_type=MEDIA_TYPES[shown_as])
 
 
@@ -104,14 +116,21 @@ def _index(card: Card, label: str) -> int:
 def _explain(
     card: Card,
     answer: Answer,
-    explainers: Explainers,
+    explainer: Explainer,
     data: bytes,
+    bounds: Bounds,
     label: int | None,
     clip: int | None,
+    open_with_ffmpeg: Opener,
 ) -> Explanation:
-    rate = card.front_end.sample_rate
-    samples = read_recording(data, sample_rate=rate, max_seconds=answer.seconds).samples
-    return explain_answer(card, answer, explainers.get(card), samples, label=label, clip=clip)
+    samples = read_recording(
+        data,
+        sample_rate=card.front_end.sample_rate,
+        max_seconds=answer.seconds,
+        bounds=bounds,
+        open_with_ffmpeg=open_with_ffmpeg,
+    ).samples
+    return explain_answer(card, answer, explainer, samples, label=label, clip=clip)
 
 
 def _describe(card: Card, explanation: Explanation) -> schemas.Explanation:
@@ -142,6 +161,8 @@ def _draw(
     height: int,
     picture_format: PictureFormat,
 ) -> bytes:
+    from app.pictures.explanation import draw_explanation  # noqa: PLC0415  # see `look.show`
+
     front_end, label = card.front_end, card.labels[explanation.label]
     return draw_explanation(
         decibels(

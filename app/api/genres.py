@@ -10,6 +10,9 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope, Send
 
 from app.api import problems, schemas
 from app.api.state import ServiceDependency
@@ -23,13 +26,14 @@ from app.genres import LONGEST_SECONDS, GenreLibrary, title_of
 router = APIRouter(tags=["spectrogram"])
 
 _CACHED_RECORDINGS = 4096
+_NO_RANGE = "the header Range names no part of the recording"
 _SOUND = {"audio/*": {"schema": {"type": "string", "format": "binary"}}}
 
 
 @router.get(
     "/genres",
     response_model_exclude_none=True,
-    responses=problems.responses(HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=problems.responses("invalid-parameter", "overloaded", "draining"),
 )
 async def genres(
     service: ServiceDependency,
@@ -41,7 +45,8 @@ async def genres(
 
     Measured through the Hann window, anew only when a file has changed.
     """
-    return await service.compute(_genres, service.genres, limit)
+    with service.admitted():
+        return await service.compute(_genres, service.genres, limit)
 
 
 @router.get(
@@ -49,7 +54,10 @@ async def genres(
     response_class=FileResponse,
     responses={
         200: {"description": "The recording, as it is in the library", "content": _SOUND},
-        **problems.responses(HTTPStatus.UNPROCESSABLE_ENTITY),
+        206: {"description": "The part of it that the header Range asks for", "content": _SOUND},
+        **problems.of_http(HTTPStatus.BAD_REQUEST, _NO_RANGE),
+        **problems.of_http(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, _NO_RANGE),
+        **problems.responses("invalid-parameter", "draining"),
     },
 )
 async def recording(
@@ -62,7 +70,23 @@ async def recording(
     """Play the recording whose picture `GET /spectrogram` draws."""
     path = await service.compute(service.genres.find, genre, clip)
     media_type, _ = mimetypes.guess_type(path.name)
-    return FileResponse(path, media_type=media_type or "application/octet-stream")
+    return _Recording(path, media_type=media_type or "application/octet-stream")
+
+
+class _Recording(FileResponse):
+    """A file, or the range of it that is asked for; a range that is not there is a problem."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; raises HTTPException before anything is sent."""
+
+        async def checked(message: Message) -> None:
+            status = message.get("status", HTTPStatus.OK)
+            if status >= HTTPStatus.BAD_REQUEST:
+                size = Headers(raw=message["headers"]).get("content-range")
+                raise HTTPException(status, _NO_RANGE, {"Content-Range": size} if size else None)
+            await send(message)
+
+        await super().__call__(scope, receive, checked)
 
 
 def _genres(library: GenreLibrary, limit: int) -> schemas.GenreList:

@@ -1,11 +1,10 @@
 """`GET /healthz` and `GET /readyz`: is the process alive, and can it answer?"""
 
-from http import HTTPStatus
-
 from fastapi import APIRouter
 
 from app import __version__
 from app.api import problems, schemas
+from app.api.drain import draining
 from app.api.state import ServiceDependency
 
 router = APIRouter(tags=["service"])
@@ -17,14 +16,14 @@ async def healthz() -> schemas.Health:
     return schemas.Health(status="ok", version=__version__)
 
 
-@router.get("/readyz", responses=problems.responses(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("/readyz", responses=problems.responses("not-ready", "draining"))
 async def readyz(service: ServiceDependency) -> schemas.Health:
-    """Answer 200 while at least one checkpoint can answer."""
+    """Answer 200 while at least one checkpoint can answer and the process shall not end."""
+    if service.drain.active:
+        raise draining("no more requests shall be sent here")
     if all(entry.status == "failed" for entry in service.models.entries.values()):
         raise problems.ProblemError(
             "not-ready",
-            "No checkpoint is loaded",
-            HTTPStatus.SERVICE_UNAVAILABLE,
             f"the store {service.settings.models_dir.name} holds no checkpoint that can be loaded; "
             "GET /models tells why",
         )

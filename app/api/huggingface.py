@@ -51,11 +51,21 @@ class LabelScore(BaseModel):
     score: Probability = Field(examples=[0.97])
 
 
+# Four milliseconds, as a WAV.
+_SQUARE_WAVE = (
+    "UklGRkQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YSAAAADAwMDAQEBAQMDAwMBAQEBAwMDAwEBAQEDAwMDA"
+    "QEBAQA=="
+)
 _QUESTION = {
     "type": "object",
     "required": ["inputs"],
     "properties": {
-        "inputs": {"type": "string", "contentEncoding": "base64", "description": "the recording"},
+        "inputs": {
+            "type": "string",
+            "format": "byte",
+            "contentEncoding": "base64",
+            "description": "the recording",
+        },
         "parameters": Parameters.model_json_schema(),
     },
 }
@@ -65,7 +75,7 @@ _BODY = {
         **uploads.RAW_CONTENT,
         _JSON: {
             "schema": _QUESTION,
-            "example": {"inputs": "UklGRiQAAABXQVZFZm10IBAAAAABAAE...", "parameters": {"top_k": 2}},
+            "example": {"inputs": _SQUARE_WAVE, "parameters": {"top_k": 2}},
         },
     },
 }
@@ -74,7 +84,7 @@ _BODY = {
 @router.post(
     "/hf/{task}",
     openapi_extra={"requestBody": _BODY},
-    responses=problems.OF_A_RECORDING,
+    responses=problems.of_a_checkpoint(*problems.OF_A_BODY),
 )
 async def huggingface(
     request: Request,
@@ -88,15 +98,15 @@ async def huggingface(
     the `inputs` of a JSON object.
     """
     limit = service.settings.max_upload_bytes
-    with service.admitted():
+    with service.admitted() as place:
         classifier = await service.models.get(task, window)
         if uploads.media_type(request) == _JSON:
-            body = await uploads.read_body(request, _base64_size(limit) + _ENVELOPE_BYTES)
+            body = await uploads.read_body(request, place, _base64_size(limit) + _ENVELOPE_BYTES)
             question = await service.compute(_read_question, body, limit)
             data, top_k = question.inputs, question.parameters.top_k
         else:
             # The client names no content type for bytes that came without a file name.
-            data, top_k = await uploads.read_body(request, limit), _TOP_K
+            data, top_k = await uploads.read_body(request, place, limit), _TOP_K
         work = service.recognise(classifier, data, Wanted(top_k))
         answer = await service.answer(request, work)
     return [LabelScore(label=entry.label, score=entry.probability) for entry in answer.ranked]

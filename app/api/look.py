@@ -11,8 +11,14 @@ from numpy.typing import NDArray
 
 from app.api import schemas
 from app.audio.windows import WindowName
-from app.pictures.canvas import MEDIA_TYPES, ColourMap, FrequencyAxis, PictureFormat, Style
-from app.pictures.spectrograms import Panel, draw_spectrograms
+from app.pictures.style import (
+    MEDIA_TYPES,
+    ColourMap,
+    FrequencyAxis,
+    Panel,
+    PictureFormat,
+    Style,
+)
 
 _NPY = "application/octet-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -77,6 +83,9 @@ def show(panels: Sequence[Panel], look: Look) -> bytes:
         return _json(panels)
     if look.format == "npy":
         return _npy(panels)
+    # It brings matplotlib, memory and a slower start for those who only classify.
+    from app.pictures.spectrograms import draw_spectrograms  # noqa: PLC0415
+
     return draw_spectrograms(
         panels,
         dynamic_range_db=look.dynamic_range_db,

@@ -28,5 +28,5 @@ def _describe(key: Key, entry: Entry) -> schemas.Model:
         labels=card and list(card.labels),
         clip_seconds=card and card.front_end.clip_seconds,
         metrics=card and card.metrics,
-        error=entry.error and str(entry.error),
+        error=str(error) if (error := entry.error or entry.refused) else None,
     )

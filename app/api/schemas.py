@@ -26,7 +26,11 @@ class Model(BaseModel):
     metrics: Metrics | None = Field(
         default=None, description="measured on recordings that were held out of training"
     )
-    error: str | None = None
+    error: str | None = Field(
+        default=None,
+        description="why it cannot be loaded or, where it is, why what the store holds by now "
+        "does not take its place",
+    )
 
 
 class ExplainedClip(BaseModel):
@@ -147,3 +151,6 @@ class Problem(BaseModel):
     title: str = Field(examples=["The recording is silent"])
     status: int = Field(examples=[422])
     detail: str = Field(description="what was wrong here, and what would be right")
+    request_id: str | None = Field(
+        default=None, description="as in the header X-Request-ID, and in the service's log"
+    )

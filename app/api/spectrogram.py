@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,11 +15,12 @@ from app.api import problems
 from app.api.look import SPECTROGRAMS, Look, LookDependency, show
 from app.api.state import ServiceDependency
 from app.api.uploads import REQUEST_BODY, read_upload
-from app.audio.recording import read_recording
+from app.audio.recording import Bounds, read_recording
+from app.audio.source import Opener
 from app.audio.spectrogram import SAMPLE_RATE, spectrogram
 from app.audio.windows import WINDOWS, WindowName
 from app.genres import LONGEST_SECONDS, GenreError, GenreLibrary, title_of
-from app.pictures.spectrograms import Panel
+from app.pictures.style import Panel
 
 router = APIRouter(tags=["spectrogram"])
 
@@ -33,8 +34,8 @@ _CACHED_PICTURES = 64
         200: SPECTROGRAMS,
         304: {"description": "The answer is the one whose ETag was sent"},
         **problems.responses(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            HTTPStatus.UNPROCESSABLE_ENTITY,
+            *("unsupported-format", "corrupt", "silent", "invalid-parameter"),
+            *("overloaded", "draining"),
         ),
     },
 )
@@ -56,14 +57,16 @@ async def of_genre(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Show the spectrogram of a genre's example recording."""
-    if compare == "genres":
-        content = await service.compute(_genres, service.genres, clip, look)
-    elif genre is None:
-        raise problems.invalid_parameter("the query parameter genre is required")
-    elif compare == "windows":
-        content = await service.compute(_genre_through_windows, service.genres, genre, clip, look)
-    else:
-        content = await service.compute(_genre, service.genres, genre, clip, look)
+    with service.admitted():
+        if compare == "genres":
+            work = service.compute(_genres, service.genres, clip, look)
+        elif genre is None:
+            raise problems.invalid_parameter("the query parameter genre is required")
+        elif compare == "windows":
+            work = service.compute(_genre_through_windows, service.genres, genre, clip, look)
+        else:
+            work = service.compute(_genre, service.genres, genre, clip, look)
+        content = await work
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "public, max-age=3600"}
     if if_none_match is not None and _matches(if_none_match, etag):
@@ -77,12 +80,7 @@ async def of_genre(
     openapi_extra={"requestBody": REQUEST_BODY},
     responses={
         200: SPECTROGRAMS,
-        **problems.responses(
-            HTTPStatus.BAD_REQUEST,
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-        ),
+        **problems.responses(*problems.OF_A_FILE, "silent"),
     },
 )
 async def of_recording(
@@ -95,16 +93,32 @@ async def of_recording(
 ) -> Response:
     """Show the spectrogram of one recording, sent as to `/classify`, up to 11 kHz."""
     settings = service.settings
-    data = await read_upload(request, settings.max_upload_bytes)
     windows = (look.window,) if compare is None else WINDOWS
-    content = await service.compute(_recording, data, settings.max_picture_seconds, windows, look)
+    with service.admitted() as place:
+        data = await read_upload(request, place, settings.max_upload_bytes)
+        draw = partial(
+            _recording, data, settings.max_picture_seconds, settings.bounds, windows, look
+        )
+        work = service.decoding.with_ffmpeg(partial(service.compute, draw))
+        content = await service.answer(request, work)
     return Response(content, media_type=look.media_type)
 
 
 def _recording(
-    data: bytes, max_seconds: float, windows: tuple[WindowName, ...], look: Look
+    data: bytes,
+    max_seconds: float,
+    bounds: Bounds,
+    windows: tuple[WindowName, ...],
+    look: Look,
+    open_with_ffmpeg: Opener,
 ) -> bytes:
-    samples = read_recording(data, sample_rate=SAMPLE_RATE, max_seconds=max_seconds).samples
+    samples = read_recording(
+        data,
+        sample_rate=SAMPLE_RATE,
+        max_seconds=max_seconds,
+        bounds=bounds,
+        open_with_ffmpeg=open_with_ffmpeg,
+    ).samples
     columns = look.width // len(windows)
     return show(
         [_panel(samples, window, f"{window} window", columns, look) for window in windows], look

@@ -1,8 +1,8 @@
 """What the handlers share, made once when the service starts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, ParamSpec, TypeVar
@@ -11,13 +11,18 @@ import anyio
 from fastapi import Depends, Request
 from starlette.requests import ClientDisconnect
 
-from app.api.problems import overloaded, too_late
+from app.api.drain import Drain
+from app.api.places import Patience, Place, Places
+from app.api.problems import too_late
 from app.genres import GenreLibrary
 from app.inference.answers import Classification
-from app.inference.classifier import Classifier
+from app.inference.classifier import Classifier, OnProgress
+from app.inference.decoding import Decoding
 from app.inference.explain import Explainers
-from app.inference.models import Models
+from app.inference.models import Models, Reloaded
 from app.inference.recognition import Wanted, recognise
+from app.keys import Keys
+from app.monitoring.metrics import Metrics
 from app.settings import Settings
 
 P = ParamSpec("P")
@@ -33,38 +38,56 @@ class Service:
     explainers: Explainers
     genres: GenreLibrary
     threads: anyio.CapacityLimiter
-    _accepted: int = field(default=0, init=False)
+    decoding: Decoding
+    metrics: Metrics
+    drain: Drain
+    keys: Keys | None
+    _places: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        patience = Patience(settings.client_seconds, settings.min_upload_rate)
+        self._places = Places(settings.max_requests, patience)
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on a worker thread, so that the event loop stays free."""
         return await anyio.to_thread.run_sync(partial(work, *args, **kwargs), limiter=self.threads)
 
-    @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Count a request while it is worked on.
+    def admitted(self) -> AbstractContextManager[Place]:
+        """Hold a place while a request is worked on; see `Places.take`."""
+        return self._places.take()
 
-        Raises ProblemError (503) at once when as many are as may be: those that were accepted
-        keep their pace, and nobody waits for nothing.
-        """
-        if self._accepted >= self.settings.max_requests:
-            raise overloaded(f"{self._accepted} requests are being answered already")
-        self._accepted += 1
-        try:
-            yield
-        finally:
-            self._accepted -= 1
+    async def reload(self) -> Reloaded:
+        """Take over what the store and the file of keys hold now; see `Models.reload`."""
+        if self.keys is not None:
+            self.keys.reload()
+        found = await self.models.reload()
+        for key in (*found.replaced, *found.removed):
+            self.explainers.forget(*key)
+        return found
 
     async def recognise(
-        self, classifier: Classifier, data: bytes, wanted: Wanted
+        self,
+        classifier: Classifier,
+        data: bytes,
+        wanted: Wanted,
+        on_progress: OnProgress | None = None,
     ) -> Classification:
         """What is in the file `data`; see `app.inference.recognition.recognise`."""
-        return await recognise(
+        work = partial(
+            recognise,
             classifier,
             data,
             wanted,
             max_seconds=self.settings.max_seconds,
             on_thread=self.compute,
+            bounds=self.settings.bounds,
+            on_progress=on_progress,
         )
+        answer = await self.decoding.with_ffmpeg(work)
+        window = answer.checkpoint.window
+        self.metrics.answered(answer.task, window, answer.label, answer.clip.seconds)
+        return answer
 
     async def answer(self, request: Request, work: Awaitable[T]) -> T:
         """Wait for `work`, but no longer than its deadline or its client.
@@ -99,7 +122,7 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # a plain function would be given a thread
     service: Service = request.app.state.service
     return service
 

@@ -1,19 +1,25 @@
 """`/stream/{task}`: what is heard in live sound, over a WebSocket."""
 
+import asyncio
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Query, WebSocket, WebSocketException
 from pydantic import BaseModel, Field
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from app.api import parameters
-from app.api.problems import ProblemError, refusal_of
+from app.api.access import STREAM_PROTOCOL
+from app.api.problems import ProblemError, reason_of, refusal_of
 from app.api.state import Service
 from app.audio.frontend import log_mel
-from app.inference.answers import Probability, RankedLabel, Seconds
+from app.audio.silence import is_silent
+from app.inference.answers import WHY, Probability, RankedLabel, Seconds
 from app.inference.classifier import Classifier
-from app.inference.engine import calibrate
 from app.inference.live import LiveClips
+from app.inference.names import Reason
+from app.inference.observer import observed
+from app.inference.outputs import probabilities, unlabelled
 from app.inference.recognition import rank
 
 router = APIRouter()
@@ -27,9 +33,10 @@ class Heard(BaseModel):
 
     start: Seconds
     end: Seconds
-    label: str
-    probability: Probability
-    ranked: list[RankedLabel] = Field(description="most probable first")
+    label: str | None
+    reason: Reason | None = Field(default=None, description=WHY)
+    probability: Probability = Field(description="of `label`, 0 where there is none")
+    ranked: list[RankedLabel] = Field(description="most probable first; nothing for silence")
 
 
 @router.websocket("/stream/{task}")
@@ -46,27 +53,35 @@ async def stream(
     No more sound is read than is answered: a client that sends faster has to wait.
     """
     service: Service = socket.app.state.service
-    await socket.accept()
+    offered = socket.scope.get("subprotocols", ())
+    await socket.accept(STREAM_PROTOCOL if STREAM_PROTOCOL in offered else None)
     try:
         with service.admitted():
             classifier = await service.models.get(task, window)
             live = LiveClips(classifier.card.front_end, sample_rate=rate, hop_seconds=hop)
             while True:
-                for heard in await _hear(await _receive(socket), live, classifier, service, top_k):
+                pcm = await _receive(socket, service.settings.client_seconds)
+                for heard in await _hear(pcm, live, classifier, service, top_k):
                     await socket.send_text(heard.model_dump_json())
+                    service.metrics.answered(task, window, heard.label, hop)
     except WebSocketDisconnect:
         return
     except WebSocketException as error:
         await socket.close(error.code, error.reason)
     except Exception as error:
         refusal = refusal_of(error)
+        socket.state.problem = reason_of(refusal.problem)
         await _close(socket, refusal)
         if refusal.problem.status == 500:
             raise
 
 
-async def _receive(socket: WebSocket) -> bytes:
-    message = await socket.receive()
+async def _receive(socket: WebSocket, patience: float) -> bytes:
+    try:
+        async with asyncio.timeout(patience):
+            message = await socket.receive()
+    except TimeoutError:
+        raise WebSocketException(_POLICY, f"no sound was sent for {patience:g} s") from None
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1005))
     pcm: bytes | None = message.get("bytes")
@@ -85,16 +100,21 @@ async def _hear(
     front_end = classifier.card.front_end
     found = []
     for end, clip in await service.compute(live.feed, pcm):
-        spectrogram = await service.compute(log_mel, clip, front_end)
-        logits = await classifier.infer(spectrogram[None, None])
-        ranked = rank(calibrate(logits, classifier.card.temperature)[0], classifier.card, top_k)
+        spectrogram = await service.compute(
+            observed, service.metrics, "features", log_mel, clip, front_end
+        )
+        outputs = await classifier.infer(spectrogram[None, None])
+        silent = is_silent(clip.min(), clip.max())
+        [reason] = unlabelled(outputs, np.array([silent]), classifier.card)
+        ranked = rank(probabilities(outputs, classifier.card)[0], classifier.card, top_k)
         found.append(
             Heard(
                 start=max(0.0, round(end - front_end.clip_seconds, 3)),
                 end=round(end, 3),
-                label=ranked[0].label,
-                probability=ranked[0].probability,
-                ranked=ranked,
+                label=ranked[0].label if reason is None else None,
+                reason=reason,
+                probability=ranked[0].probability if reason is None else 0.0,
+                ranked=[] if silent else ranked,
             )
         )
     return found

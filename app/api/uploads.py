@@ -3,14 +3,14 @@
 import io
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
 from app.api.multipart import FIELD, FilePart, FileParts
+from app.api.places import Place
 from app.api.problems import ProblemError
 
 _BINARY = {
@@ -57,44 +57,44 @@ def media_type(request: Request) -> str:
     return name.decode("latin-1")
 
 
-async def read_upload(request: Request, limit: int) -> bytes:
+async def read_upload(request: Request, place: Place, limit: int) -> bytes:
     """Return the recording of a request, of at most `limit` bytes.
 
     It is the body, where the content type says sound, video or just bytes; otherwise the
     body has to be a form, see `read_file`.
 
     Raises:
-        ProblemError: too large, of another content type, or no form as it should be.
+        ProblemError: too large, too slow, of another content type, or no form as it should be.
     """
     kind = media_type(request)
     if kind.startswith(("audio/", "video/")) or kind == "application/octet-stream":
-        return await read_body(request, limit)
-    return await read_file(request, limit)
+        return await read_body(request, place, limit)
+    return await read_file(request, place, limit)
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, place: Place, limit: int) -> bytes:
     """Return the whole body, of at most `limit` bytes, counted as they arrive.
 
-    Raises ProblemError when there are more.
+    Raises ProblemError when there are more, or they come too slowly.
     """
     body = io.BytesIO()
-    async for chunk in _bounded(request, limit, limit):
+    async for chunk in _bounded(request, place, limit, limit):
         body.write(chunk)
     return body.getvalue()
 
 
-async def read_file(request: Request, limit: int) -> bytes:
+async def read_file(request: Request, place: Place, limit: int) -> bytes:
     """Return the content of the multipart field `file`, of at most `limit` bytes.
 
     Bytes are counted as they arrive: what is over the limit is refused before it is held.
 
     Raises:
-        ProblemError: not multipart, no such field, malformed, cut short or too large.
+        ProblemError: not multipart, no such field, malformed, cut short, too large or too slow.
     """
-    parts = FileParts(boundary_of(request), limit)
     files: list[FilePart] = []
     with _problems_of_parsing():
-        async for chunk in _bounded(request, limit + _ENVELOPE_BYTES, limit):
+        parts = FileParts(boundary_of(request), limit)
+        async for chunk in _bounded(request, place, limit + _ENVELOPE_BYTES, limit):
             files += parts.feed(chunk)
             if parts.over_limit:
                 raise too_large(limit)
@@ -106,20 +106,23 @@ async def read_file(request: Request, limit: int) -> bytes:
     return files[0].content
 
 
-async def read_files(request: Request, *, limit: int, body_limit: int) -> AsyncIterator[FilePart]:
+async def read_files(
+    request: Request, place: Place, *, limit: int, body_limit: int
+) -> AsyncIterator[FilePart]:
     """Yield the files of all multipart fields `file`, each as soon as it has come in.
 
     Args:
         request: its body is read on when the next file is asked for.
+        place: of the request.
         limit: bytes of a file; a larger one is passed over, and yielded without content.
         body_limit: bytes of the whole body.
 
     Raises:
-        ProblemError: not multipart, no such field, malformed, cut short or too large.
+        ProblemError: not multipart, no such field, malformed, cut short, too large or too slow.
     """
-    parts = FileParts(boundary_of(request), limit)
     with _problems_of_parsing():
-        async for chunk in _bounded(request, body_limit, body_limit):
+        parts = FileParts(boundary_of(request), limit)
+        async for chunk in _bounded(request, place, body_limit, body_limit):
             for file in parts.feed(chunk):
                 yield file
     _require_end(parts)
@@ -135,8 +138,6 @@ def boundary_of(request: Request) -> bytes:
         return boundary
     raise ProblemError(
         "unsupported-media-type",
-        "The request holds no recording in a way that is accepted",
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         f"send multipart/form-data with the recording in the field {FIELD!r}, as "
         f"`curl -F {FIELD}=@clip.wav` does, or, to routes for a single recording, the recording "
         "as the body with the content type audio/* or application/octet-stream",
@@ -154,23 +155,20 @@ def _missing_file(parts: FileParts) -> ProblemError:
     found = ", ".join(repr(name) for name in parts.fields) or "no fields"
     return ProblemError(
         "missing-file",
-        "The recording is missing",
-        HTTPStatus.UNPROCESSABLE_ENTITY,
         f"send the recording in the multipart field {FIELD!r}; the request has {found}",
     )
 
 
 def _malformed(detail: str) -> ProblemError:
     """The problem of a form that is not as it should be."""
-    title = "The multipart body is malformed"
-    return ProblemError("malformed-multipart", title, HTTPStatus.BAD_REQUEST, detail)
+    return ProblemError("malformed-multipart", detail)
 
 
 @contextmanager
 def _problems_of_parsing() -> Iterator[None]:
     try:
         yield
-    except MultipartParseError as error:
+    except FormParserError as error:
         raise _malformed(f"the multipart body cannot be parsed: {error}") from error
 
 
@@ -178,18 +176,18 @@ def too_large(limit: int) -> ProblemError:
     """The problem of a file of more than `limit` bytes."""
     return ProblemError(
         "file-too-large",
-        "The file is too large",
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"there are more than the {limit} bytes that are accepted",
     )
 
 
-async def _bounded(request: Request, body_limit: int, limit: int) -> AsyncIterator[bytes]:
+async def _bounded(
+    request: Request, place: Place, body_limit: int, limit: int
+) -> AsyncIterator[bytes]:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > body_limit:
         raise too_large(limit)
     received = 0
-    async for chunk in request.stream():
+    async for chunk in place.read(request.stream()):
         received += len(chunk)
         if received > body_limit:
             raise too_large(limit)

@@ -23,16 +23,21 @@ def fill(
     return np.pad(samples, (0, length - samples.size))
 
 
+# Of a clip: a rest that is shorter adds nothing that could be heard. Encoders pad what they
+# encode by as much, and 4 s of sound would be two clips.
+_LEAST_REST = 1 / 64
+
+
 def starts(samples: int, length: int, hop: int) -> list[int]:
     """First samples of the clips that cover a recording of `samples` samples.
 
-    Clips lie `hop` apart; the last one ends with the recording, so nothing is left out
-    and nothing but the recording is read.
+    Clips lie `hop` apart; the last one ends with the recording, unless what is left is shorter
+    than a 64th of a clip. Nothing but the recording is read.
     """
     if samples <= length:
         return [0]
     regular = list(range(0, samples - length + 1, hop))
-    if regular[-1] + length < samples:
+    if samples - length - regular[-1] >= length * _LEAST_REST:
         regular.append(samples - length)
     return regular
 
@@ -66,5 +71,5 @@ def cut(
         held, first = held[needless:], first + needless
     if following == 0:
         yield 0, fill(held, length, how)
-    elif following - hop + length < first + held.size:
+    elif first + held.size - length - (following - hop) >= length * _LEAST_REST:
         yield first + held.size - length, held[-length:]

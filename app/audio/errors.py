@@ -13,6 +13,14 @@ class CorruptAudioError(AudioError):
     """The format is accepted, but the file is damaged or ends too early."""
 
 
+class UndecodableAudioError(AudioError):
+    """The decoder broke down over the file, or needed more time or memory than it has."""
+
+
+class NotYetError(Exception):
+    """The recording needs a decoder, and has to wait for its turn."""
+
+
 class EmptyAudioError(AudioError):
     """The file, or the sound in it, has no length."""
 

@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 
 from app.audio.clips import cut
 from app.audio.frontend import FrontEnd, log_mel
+from app.audio.silence import is_silent
+
+# Of a clip, each of which may be silent. Where a sound begins or ends, resampling leaves traces in
+# the silence beside it; a few parts away there are none.
+_PARTS = 8
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,11 @@ class ClipBlock:
     """seconds from the recording's beginning"""
     spectrograms: NDArray[np.float32]
     """shape `[clips, 1, n_mels, frames]`"""
+    silent: NDArray[np.bool_]
+    """whether nothing can be heard in a clip, shape `[clips]`"""
+    gaps: NDArray[np.bool_]
+    """whether there is something to be heard in a clip, and nothing in an eighth of it or more,
+    shape `[clips]`"""
     last: bool
     """whether the recording ends with these"""
 
@@ -38,6 +48,15 @@ def clip_blocks(
     while here:
         starts = [start / front_end.sample_rate for start, _ in here]
         spectrograms = np.stack([log_mel(clip, front_end) for _, clip in here])[:, None]
+        silent, gaps = np.array([_silence(clip) for _, clip in here]).T
         # One that is not full is the last: a short recording is known to end without asking.
         here = list(islice(cuts, clips)) if len(here) == clips else []
-        yield ClipBlock(starts, spectrograms, last=not here)
+        yield ClipBlock(starts, spectrograms, silent, gaps, last=not here)
+
+
+def _silence(clip: NDArray[np.float32]) -> tuple[bool, bool]:
+    """Whether all of a clip is silent, and whether only a part of it is."""
+    edges = np.arange(_PARTS) * clip.size // _PARTS
+    lows, highs = np.minimum.reduceat(clip, edges), np.maximum.reduceat(clip, edges)
+    silent = is_silent(lows.min(), highs.max())
+    return silent, not silent and any(map(is_silent, lows, highs))

@@ -1,7 +1,7 @@
 """From the bytes of a file to one channel of samples at the rate that a checkpoint wants."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,15 +15,41 @@ from app.audio.errors import (
     SilentAudioError,
     UnsupportedAudioError,
 )
-from app.audio.ffmpeg import open_av
+from app.audio.formats import is_mp4_or_webm, is_mpeg_audio
+from app.audio.silence import SILENCE_DBFS, is_silent
 from app.audio.sndfile import open_sndfile
-from app.audio.source import AudioInfo, AudioSource
+from app.audio.source import AudioInfo, AudioSource, Opener
 
-SILENCE_DBFS = -80.0
-"""A recording whose swing stays below this level, in dB of full scale, counts as silent."""
-_SILENCE = 10 ** (SILENCE_DBFS / 20)
 # Some programs write float WAV in the range of 16-bit integers; beyond this no scale makes sense.
 _LARGEST_SAMPLE = 1e6
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Of a recording's channels and sample rate.
+
+    A block holds as many samples of each channel, so that memory grows with the channels; and
+    a rate far below any that is in use makes a small file a long recording.
+    """
+
+    max_channels: int = 32
+    min_sample_rate: int = 4_000
+    """Hz"""
+    max_sample_rate: int = 768_000
+    """Hz"""
+
+    def require(self, info: AudioInfo) -> None:
+        """Raise UnsupportedAudioError for a recording that is outside."""
+        if info.channels > self.max_channels:
+            raise UnsupportedAudioError(
+                f"the recording has {info.channels} channels; "
+                f"at most {self.max_channels} are accepted"
+            )
+        if not self.min_sample_rate <= info.sample_rate <= self.max_sample_rate:
+            raise UnsupportedAudioError(
+                f"the recording has a sample rate of {info.sample_rate} Hz; "
+                f"{self.min_sample_rate} to {self.max_sample_rate} Hz are accepted"
+            )
 
 
 @dataclass(frozen=True)
@@ -39,23 +65,41 @@ class Recording:
     info: AudioInfo
 
 
+_BOUNDS = Bounds()
+
+
 @contextmanager
-def open_audio(data: bytes) -> Iterator[AudioSource]:
-    """Open a file held in memory with the first decoder that knows it.
+def open_audio(data: bytes, open_with_ffmpeg: Opener | None = None) -> Iterator[AudioSource]:
+    """Open a file held in memory with libsndfile or, where that does not know it, with FFmpeg.
+
+    Args:
+        data: the file.
+        open_with_ffmpeg: where FFmpeg's code runs, as `app.audio.decoders.Decoders.open` for files
+            of strangers; if not given, in this process.
 
     Raises:
         EmptyAudioError: no bytes, no sound track or no samples.
         UnsupportedAudioError: no decoder accepts the format.
         CorruptAudioError: the format is known, the file is not whole.
+        UndecodableAudioError: the decoder broke down over it.
     """
     if not data:
         raise EmptyAudioError("the file is empty (0 bytes)")
     with ExitStack() as opened:
-        try:
-            source: AudioSource = opened.enter_context(open_sndfile(data))
-        except UnsupportedAudioError:
-            source = opened.enter_context(open_av(data))
-        yield source
+        source: AudioSource | None = None
+        # libsndfile knows MP3 too, but writes what it thinks of a damaged one to stderr, line
+        # after line, and stops where it guesses that one without a length ends.
+        if not is_mp4_or_webm(data) and not is_mpeg_audio(data):
+            with suppress(UnsupportedAudioError):
+                source = opened.enter_context(open_sndfile(data))
+        yield source or opened.enter_context((open_with_ffmpeg or _open_here)(data))
+
+
+def _open_here(data: bytes) -> AbstractContextManager[AudioSource]:
+    # A service that has it done elsewhere does not load FFmpeg's libraries.
+    from app.audio.ffmpeg import open_av  # noqa: PLC0415
+
+    return open_av(data)
 
 
 def mono_resampler(sample_rate: int, wanted: int) -> Callable[..., NDArray[np.float32]]:
@@ -71,14 +115,26 @@ class MonoStream:
     info: AudioInfo
     """what the file says of itself; known from the first block on"""
 
-    def __init__(self, data: bytes, *, sample_rate: int, max_seconds: float) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        sample_rate: int,
+        max_seconds: float,
+        bounds: Bounds = _BOUNDS,
+        open_with_ffmpeg: Opener | None = None,
+    ) -> None:
         """Nothing is read yet.
 
         Args:
             data: a file in any accepted format.
             sample_rate: of the blocks, Hz.
             max_seconds: longest recording accepted.
+            bounds: of the channels and the sample rate accepted.
+            open_with_ffmpeg: see `open_audio`.
         """
+        self._bounds = bounds
+        self._open_with_ffmpeg = open_with_ffmpeg
         self._data = data
         self._sample_rate = sample_rate
         self._max_seconds = max_seconds
@@ -90,49 +146,45 @@ class MonoStream:
         """Duration that was decoded so far."""
         return self._frames / self.info.sample_rate
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing that was decoded so far can be heard, mixed to one channel."""
+        return is_silent(self._lowest, self._highest)
+
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield the samples in order, as blocks of shape `[samples]`, none empty.
 
         Channels are mixed to their mean, and resampled with soxr (HQ).
 
         Raises:
-            UnsupportedAudioError, CorruptAudioError, InvalidSamplesError, AudioTooLongError:
-                where the recording is so.
+            UnsupportedAudioError, CorruptAudioError, UndecodableAudioError, InvalidSamplesError,
+                AudioTooLongError: where the recording is so.
             EmptyAudioError: nothing is in it, at the latest known at its end.
-            SilentAudioError: at its end, when its swing never reached `SILENCE_DBFS`.
         """
-        with open_audio(self._data) as source:
+        with open_audio(self._data, self._open_with_ffmpeg) as source:
             self.info = source.info
+            self._bounds.require(source.info)
             self._refuse_longer(source.info.seconds or 0.0)
             resample = mono_resampler(source.info.sample_rate, self._sample_rate)
             samples = 0
             for block in source.blocks():
-                resampled = resample(self._mix(block))
+                resampled = resample(self._measured(block))
                 samples += resampled.size
                 if resampled.size:
                     yield resampled
             rest = resample(np.empty(0, np.float32), last=True)
         if samples + rest.size == 0:
             raise EmptyAudioError(f"the recording is too short: {self._frames} samples")
-        if (self._highest - self._lowest) / 2 < _SILENCE:
-            raise SilentAudioError(
-                "the recording is silent: mixed to one channel it stays below "
-                f"{SILENCE_DBFS:g} dBFS"
-            )
         if rest.size:
             yield rest
 
-    def _mix(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        self._frames += len(block)
+    def _measured(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._frames += block.size
         self._refuse_longer(self.seconds)
-        channels = block.shape[1]
-        # By BLAS: NumPy's mean over an axis as short as two takes ten times as long.
-        with np.errstate(invalid="ignore"):  # infinities are refused on the next lines
-            mono: NDArray[np.float32] = block @ np.full(channels, 1 / channels, np.float32)
-        low, high = float(mono.min()), float(mono.max())
+        low, high = float(block.min()), float(block.max())
         _refuse_absurd(low, high)
         self._lowest, self._highest = min(self._lowest, low), max(self._highest, high)
-        return mono
+        return block
 
     def _refuse_longer(self, seconds: float) -> None:
         if seconds > self._max_seconds:
@@ -141,14 +193,31 @@ class MonoStream:
             )
 
 
-def read_recording(data: bytes, *, sample_rate: int, max_seconds: float) -> Recording:
+def read_recording(
+    data: bytes,
+    *,
+    sample_rate: int,
+    max_seconds: float,
+    bounds: Bounds = _BOUNDS,
+    open_with_ffmpeg: Opener | None = None,
+) -> Recording:
     """Decode a whole file into memory; see `MonoStream`.
 
     Raises:
         AudioError: one of its kinds, for whatever makes the recording unfit.
     """
-    stream = MonoStream(data, sample_rate=sample_rate, max_seconds=max_seconds)
+    stream = MonoStream(
+        data,
+        sample_rate=sample_rate,
+        max_seconds=max_seconds,
+        bounds=bounds,
+        open_with_ffmpeg=open_with_ffmpeg,
+    )
     samples = np.concatenate(list(stream.blocks()))
+    if stream.silent:
+        raise SilentAudioError(
+            f"the recording is silent: mixed to one channel it stays below {SILENCE_DBFS:g} dBFS"
+        )
     return Recording(samples, sample_rate, stream.seconds, stream.info)
 
 

@@ -1,4 +1,4 @@
-"""Decoding with libsndfile: WAV, FLAC, AIFF, Ogg and MP3, straight from memory."""
+"""Decoding with libsndfile: WAV, FLAC, AIFF and Ogg, straight from memory."""
 
 import io
 import struct
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.audio.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
 from app.audio.formats import ACCEPTED_FORMATS
-from app.audio.source import BLOCK_FRAMES, AudioInfo
+from app.audio.source import BLOCK_FRAMES, AudioInfo, mixed
 
 # libsndfile's name of each container that is accepted, and ours.
 _FORMATS = {
@@ -22,17 +22,30 @@ _FORMATS = {
     "FLAC": "flac",
     "AIFF": "aiff",
     "OGG": "ogg",
-    "MP3": "mp3",
 }
 # SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING of sndfile.h.
 _NOT_OURS = (1, 4)
+_INT16_STEP = np.float32(1 / 32_768)
 # What libsndfile says of a FLAC that was written to a pipe: its length is not known.
 _UNKNOWN_FRAMES = 0x7FFF_FFFF_FFFF_FFFF
 _OGG_CODEC = slice(28, 33)  # the first bytes after the header of the first page
-_LONGEST_MP3_FRAME = 1441  # bytes: layer III, 320 kbit/s at 32 kHz
 # Programs that write a WAV to a pipe cannot know its length; they leave 0 or a number near
 # 2^31 or 2^32 in its place.
 _PLACEHOLDER_SIZE = 0x7FFF_0000
+
+
+class _Memory(io.BytesIO):
+    """A file in memory that stays where it is when it is sent before its beginning.
+
+    The lengths in a damaged file can send libsndfile there, and it is a callback of C that
+    would raise.
+    """
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
 
 
 class SoundFileSource:
@@ -52,7 +65,7 @@ class SoundFileSource:
         decoded = 0
         while True:
             try:
-                block = self._file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
+                block = self._read()
             except soundfile.LibsndfileError as error:
                 raise CorruptAudioError(
                     f"the {self.info.format} file is damaged after "
@@ -61,13 +74,25 @@ class SoundFileSource:
             if not len(block):
                 break
             decoded += len(block)
-            yield block
+            yield mixed(block)
         if decoded < self._file.frames:
             raise CorruptAudioError(
                 f"the {self.info.format} file is truncated: it declares "
                 f"{self.info.seconds:.2f} s of sound and holds "
                 f"{decoded / self.info.sample_rate:.2f} s"
             )
+
+    def _read(self) -> NDArray[np.float32]:
+        """The next frames as float32, shape `[frames, channels]`; none at the end."""
+        if self._file.subtype != "PCM_16":
+            block: NDArray[np.float32] = self._file.read(
+                BLOCK_FRAMES, dtype="float32", always_2d=True
+            )
+            return block
+        # libsndfile converts a WAV in pieces of 8 KiB, each by a call back into Python. As they
+        # are, all samples are read at once, and NumPy makes the same numbers of them.
+        pcm: NDArray[np.int16] = self._file.read(BLOCK_FRAMES, dtype="int16", always_2d=True)
+        return np.multiply(pcm, _INT16_STEP, dtype=np.float32)
 
 
 @contextmanager
@@ -81,7 +106,7 @@ def open_sndfile(data: bytes) -> Iterator[SoundFileSource]:
     if data[:4] == b"OggS":
         _refuse_cut_ogg(data)
     try:
-        file = soundfile.SoundFile(io.BytesIO(data))
+        file = soundfile.SoundFile(_Memory(data))
     except soundfile.LibsndfileError as error:
         if error.code in _NOT_OURS or data[_OGG_CODEC] == b"\x7fFLAC":
             raise UnsupportedAudioError(error.error_string) from error
@@ -93,8 +118,8 @@ def open_sndfile(data: bytes) -> Iterator[SoundFileSource]:
             raise UnsupportedAudioError(
                 f"{file.format_info} is not accepted; send {ACCEPTED_FORMATS}"
             )
-        if _is_read_badly(file, data):
-            raise UnsupportedAudioError(f"{file.format_info} is left to another decoder")
+        if file.format == "FLAC" and file.frames == _UNKNOWN_FRAMES:
+            raise UnsupportedAudioError("libsndfile fails at the end of a FLAC of unknown length")
         if file.format in ("WAV", "WAVEX"):
             _refuse_cut_wav(data)
         elif file.format == "AIFF":
@@ -102,31 +127,6 @@ def open_sndfile(data: bytes) -> Iterator[SoundFileSource]:
         if file.frames == 0:
             raise EmptyAudioError("the file is in order but holds no sound (zero samples)")
         yield SoundFileSource(file)
-
-
-def _is_read_badly(file: soundfile.SoundFile, data: bytes) -> bool:
-    """Whether libsndfile opens the file but would not read it to its end.
-
-    It guesses the length of an MP3 that has no Xing or Info frame, and stops there; and it
-    fails at the end of a FLAC of unknown length.
-    """
-    if file.format == "FLAC":
-        return bool(file.frames == _UNKNOWN_FRAMES)
-    if file.format == "MP3":
-        start = _id3_size(data)
-        first_frame = bytes(data[start : start + _LONGEST_MP3_FRAME])
-        return b"Xing" not in first_frame and b"Info" not in first_frame
-    return False
-
-
-def _id3_size(data: bytes) -> int:
-    """Bytes of the ID3v2 tag in front (id3.org, ID3v2.4.0: four times seven bits, and a header)."""
-    if data[:3] != b"ID3" or len(data) < 10:
-        return 0
-    size = 0
-    for byte in data[6:10]:
-        size = size << 7 | byte & 0x7F
-    return size + 10
 
 
 def _refuse_cut_wav(data: bytes) -> None:

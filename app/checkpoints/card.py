@@ -38,6 +38,23 @@ class Training(Record):
     pretrained: str | None = Field(description="what the weights started from, if not at random")
 
 
+class Familiarity(Record):
+    """How the checkpoint knows what is like nothing that it was trained on.
+
+    Beside the labels' logits the graph has one more output, the last: how familiar a clip is,
+    larger for what was trained on.
+    """
+
+    foreign: tuple[str, ...] = Field(
+        min_length=1, description="what it learned to tell the familiar from: corpus and kind"
+    )
+    threshold: float | None = Field(
+        default=None,
+        description="a clip that is less familiar gets no label; "
+        "null until `earshot evaluate` has run: all get one",
+    )
+
+
 class Card(Record):
     """The contents of `card.json`."""
 
@@ -50,6 +67,9 @@ class Card(Record):
     temperature: float = Field(
         gt=0, description="logits are divided by it before the softmax (Guo et al., ICML 2017)"
     )
+    familiarity: Familiarity | None = Field(
+        default=None, description="null: the graph does not tell it, and everything gets a label"
+    )
     training: Training
     metrics: Metrics | None = Field(description="null until `earshot evaluate` has run")
     sibling_metrics: tuple[Metrics, ...] = Field(
@@ -57,3 +77,8 @@ class Card(Record):
         description="of checkpoints trained by the same recipe with other recordings held out",
     )
     files: dict[str, Sha256] = Field(min_length=1, description="file name -> SHA-256")
+
+    @property
+    def outputs(self) -> int:
+        """Values that the graph gives for a clip: the labels' logits, and the familiarity."""
+        return len(self.labels) + (self.familiarity is not None)

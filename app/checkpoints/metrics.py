@@ -28,6 +28,29 @@ class Scores(Record):
     )
 
 
+class ForeignScores(Record):
+    """How well sounds of no known kind are told from the held-out recordings."""
+
+    clips: int = Field(ge=1)
+    auroc: Share = Field(
+        description="share of the pairs of one held-out and one foreign clip in which the "
+        "held-out one is the more familiar"
+    )
+    refused: Share = Field(description="of the foreign clips, those that get no label")
+
+
+class FamiliarityScores(Record):
+    """How well a checkpoint knows what it does not know."""
+
+    answered: Share = Field(
+        description="of the held-out clips, those that get a label; the threshold was chosen by it"
+    )
+    foreign: dict[str, ForeignScores] = Field(
+        description="corpus and kind of sound -> scores; none of these clips has told the "
+        "familiar from the foreign in training"
+    )
+
+
 class Metrics(Record):
     """What `earshot evaluate` measured, and how."""
 
@@ -45,4 +68,7 @@ class Metrics(Record):
     accuracy_fp32: Share | None = Field(
         description="of the graph before quantisation, on the same clips; "
         "null where it was no longer at hand"
+    )
+    familiarity: FamiliarityScores | None = Field(
+        default=None, description="null where the checkpoint does not tell it"
     )

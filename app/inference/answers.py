@@ -6,9 +6,14 @@ from pydantic import BaseModel, Field
 
 from app.audio.windows import WindowName
 from app.checkpoints.labels import TaskName
+from app.inference.names import Reason
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, description="seconds")]
+WHY = (
+    "why there is no label: `silent`, below -80 dBFS; `unfamiliar`, like no sound in training; "
+    "`no_voice`, where an emotion was asked for"
+)
 
 
 class RankedLabel(BaseModel):
@@ -23,8 +28,9 @@ class Segment(BaseModel):
 
     start: Seconds
     end: Seconds
-    label: str | None
-    probability: Probability
+    label: str | None = Field(description="null where nothing known is heard, see `reason`")
+    reason: Reason | None = Field(default=None, description=WHY)
+    probability: Probability = Field(description="mean over the stretch, 0 without a label")
 
 
 class Clip(BaseModel):
@@ -34,6 +40,15 @@ class Clip(BaseModel):
     sample_rate: int = Field(description="Hz", examples=[44100])
     channels: int = Field(examples=[2])
     format: str = Field(description="container", examples=["wav"])
+
+
+class Progress(BaseModel):
+    """How far a recording has been listened to."""
+
+    seconds: Seconds = Field(description="that were listened to so far")
+    total: Seconds | None = Field(
+        description="duration of the recording; null where its file does not say"
+    )
 
 
 class CheckpointName(BaseModel):
@@ -51,9 +66,14 @@ class Classification(BaseModel):
     label: str | None = Field(
         description="the most probable label, null where the recording is like none of them"
     )
-    reason: str | None = Field(default=None, description="why `label` is null")
-    probability: Probability = Field(description="calibrated probability of `label`")
-    ranked: list[RankedLabel] = Field(description="the `top_k` labels, most probable first")
+    reason: Reason | None = Field(default=None, description=WHY)
+    probability: Probability = Field(
+        description="calibrated probability of `label`, 0 where there is none"
+    )
+    ranked: list[RankedLabel] = Field(
+        description="the `top_k` labels, most probable first: what the answer would be if it had "
+        "to be one of them; nothing for silence"
+    )
     clip: Clip
     checkpoint: CheckpointName
     segments: list[Segment] | None = Field(
@@ -61,5 +81,7 @@ class Classification(BaseModel):
         description="for a recording longer than one clip: what is heard when, without gaps",
     )
     shares: dict[str, float] | None = Field(
-        default=None, description="for a long recording: label -> share of the time, 0 to 1"
+        default=None,
+        description="for a long recording: label -> share of the time, 0 to 1; what is missing "
+        "to 1 has no label",
     )

@@ -3,22 +3,27 @@
 import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.engine import Engine
+from app.inference.observer import NOBODY, Observer
 
 
 class OverloadedError(Exception):
     """More clips wait than the queue takes."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Waiting:
     spectrograms: NDArray[np.float32]
-    logits: "asyncio.Future[NDArray[np.float32]]"
+    outputs: "asyncio.Future[NDArray[np.float32]]"
+    came: float = field(default_factory=perf_counter)
+    began: float | None = None
+    """when the network was given it"""
 
 
 class Batcher:
@@ -30,7 +35,15 @@ class Batcher:
     hold up the others. What was cancelled while it waited is dropped. For one event loop.
     """
 
-    def __init__(self, engine: Engine, *, max_batch: int, max_waiting: int, streams: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        max_batch: int,
+        max_waiting: int,
+        streams: int,
+        observer: Observer = NOBODY,
+    ) -> None:
         """Start nothing yet.
 
         Args:
@@ -38,11 +51,13 @@ class Batcher:
             max_batch: clips that it is given at once.
             max_waiting: clips that may wait.
             streams: batches that it works on at the same time.
+            observer: is told of the queue, the batches, and what each block waited for.
         """
         self._engine = engine
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._free = streams
+        self._observer = observer
         self._threads = ThreadPoolExecutor(streams, thread_name_prefix="engine")
         self._queue: deque[_Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -53,7 +68,7 @@ class Batcher:
         return sum(len(item.spectrograms) for item in self._queue)
 
     async def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits `[clips, labels]` of spectrograms `[clips, 1, mels, frames]`.
+        """Outputs `[clips, Card.outputs]` of spectrograms `[clips, 1, mels, frames]`.
 
         At most `max_batch` clips. Cancelled, it gives up its place.
 
@@ -66,8 +81,12 @@ class Batcher:
             raise OverloadedError(f"{self.waiting} clips wait already")
         item = _Waiting(spectrograms, asyncio.get_running_loop().create_future())
         self._queue.append(item)
+        self._observer.waiting(len(spectrograms))
         self._start_batches()
-        return await item.logits
+        try:
+            return await item.outputs
+        finally:
+            self._tell_stages(item)
 
     def close(self) -> None:
         """Give the threads back once the running batches are done; nothing may wait any more."""
@@ -85,7 +104,8 @@ class Batcher:
         clips = 0
         while self._queue and clips + len(self._queue[0].spectrograms) <= self._max_batch:
             item = self._queue.popleft()
-            if not item.logits.cancelled():
+            self._observer.waiting(-len(item.spectrograms))
+            if not item.outputs.cancelled():
                 batch.append(item)
                 clips += len(item.spectrograms)
         return batch
@@ -98,11 +118,14 @@ class Batcher:
             self._start_batches()
 
     async def _answer(self, batch: list[_Waiting]) -> None:
+        for item in batch:
+            item.began = item.began or perf_counter()
         inputs = [item.spectrograms for item in batch]
         together = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
+        self._observer.batch(len(together))
         try:
             loop = asyncio.get_running_loop()
-            logits = await loop.run_in_executor(self._threads, self._engine.infer, together)
+            outputs = await loop.run_in_executor(self._threads, self._engine.infer, together)
         except Exception as error:
             if len(batch) == 1:
                 _settle(batch[0], error)
@@ -111,14 +134,21 @@ class Batcher:
                     await self._answer([item])
             return
         ends = np.cumsum([len(spectrograms) for spectrograms in inputs])
-        for item, own in zip(batch, np.split(logits, ends[:-1]), strict=True):
+        for item, own in zip(batch, np.split(outputs, ends[:-1]), strict=True):
             _settle(item, own)
+
+    def _tell_stages(self, item: _Waiting) -> None:
+        now = perf_counter()
+        began = now if item.began is None else item.began
+        self._observer.stage("queue", item.came, began)
+        if item.began is not None:
+            self._observer.stage("inference", began, now)
 
 
 def _settle(item: _Waiting, outcome: NDArray[np.float32] | Exception) -> None:
-    if item.logits.done():  # cancelled meanwhile
+    if item.outputs.done():  # cancelled meanwhile
         return
     if isinstance(outcome, Exception):
-        item.logits.set_exception(outcome)
+        item.outputs.set_exception(outcome)
     else:
-        item.logits.set_result(outcome)
+        item.outputs.set_result(outcome)

@@ -9,13 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audio.features import ClipBlock, clip_blocks
-from app.audio.recording import MonoStream
-from app.audio.source import AudioInfo
+from app.audio.recording import Bounds, MonoStream
+from app.audio.source import AudioInfo, Opener
 from app.checkpoints.card import Card
+from app.inference.answers import Progress
 from app.inference.batcher import Batcher
-from app.inference.engine import BATCH, calibrate
+from app.inference.engine import BATCH
+from app.inference.names import Reason
+from app.inference.observer import NOBODY, Observer, Stopwatch, observed_blocks
+from app.inference.outputs import probabilities, unlabelled, unlabelled_whole
 
 T = TypeVar("T")
+
+OnProgress = Callable[[Progress], None]
+"""is told after each block of clips, on the event loop"""
 
 
 class OnThread(Protocol):
@@ -32,8 +39,14 @@ class Answer:
 
     probabilities: NDArray[np.float32]
     """shape `[labels]`, in the order of the card's labels; they add up to 1"""
+    unlabelled: Reason | None
+    """why the recording as a whole has no label, None if it has one"""
     clip_probabilities: NDArray[np.float32]
     """shape `[clips, labels]`"""
+    clip_unlabelled: list[Reason | None]
+    """why a clip has no label, None where it has one"""
+    clip_gaps: NDArray[np.bool_]
+    """whether a part of a clip is silent, shape `[clips]`; see `app.audio.features.ClipBlock`"""
     clip_starts: list[float]
     """seconds"""
     clip_seconds: float
@@ -45,9 +58,10 @@ class Answer:
 class Classifier:
     """A checkpoint's card and its network."""
 
-    def __init__(self, card: Card, batcher: Batcher) -> None:
+    def __init__(self, card: Card, batcher: Batcher, observer: Observer = NOBODY) -> None:
         self.card = card
         self._batcher = batcher
+        self._observer = observer
 
     async def classify(
         self,
@@ -55,7 +69,10 @@ class Classifier:
         *,
         max_seconds: float,
         on_thread: OnThread,
+        bounds: Bounds,
+        open_with_ffmpeg: Opener | None = None,
         hop_seconds: float | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Answer:
         """Answer for a file in any accepted format.
 
@@ -66,7 +83,10 @@ class Classifier:
             data: the file.
             max_seconds: longest recording accepted.
             on_thread: how work is taken off the event loop.
+            bounds: of the channels and the sample rate accepted.
+            open_with_ffmpeg: see `app.audio.recording.open_audio`.
             hop_seconds: between the starts of neighbouring clips; None: as the card says.
+            on_progress: is told how far it is; the last time, of the whole recording.
 
         Raises:
             AudioError: one of its kinds, for whatever makes the recording unfit.
@@ -76,13 +96,32 @@ class Classifier:
         if hop_seconds is not None:
             hop = min(hop_seconds, front_end.clip_seconds)
             front_end = front_end.model_copy(update={"clip_hop_seconds": hop})
-        stream = MonoStream(data, sample_rate=front_end.sample_rate, max_seconds=max_seconds)
-        blocks = clip_blocks(stream.blocks(), front_end, clips=BATCH)
-        starts, logits = await self._listen(blocks, on_thread)
-        probabilities = calibrate(logits, self.card.temperature)
+        stream = MonoStream(
+            data,
+            sample_rate=front_end.sample_rate,
+            max_seconds=max_seconds,
+            bounds=bounds,
+            open_with_ffmpeg=open_with_ffmpeg,
+        )
+        decoding = Stopwatch(stream.blocks())
+        blocks = clip_blocks(decoding, front_end, clips=BATCH)
+        observed = observed_blocks(blocks, decoding, self._observer)
+
+        def heard(block: ClipBlock) -> None:
+            if on_progress is not None:
+                on_progress(_progress(block.starts[-1] + front_end.clip_seconds, stream))
+
+        starts, outputs, silent, gaps = await self._listen(observed, on_thread, heard)
+        of_clips = probabilities(outputs, self.card)
+        # A constant level gets edges where it begins and ends, once it is resampled.
+        reasons = unlabelled(outputs, silent | stream.silent, self.card)
+        known = np.array([reason is None for reason in reasons])
         return Answer(
-            probabilities=probabilities.mean(axis=0),
-            clip_probabilities=probabilities,
+            probabilities=of_clips[known if known.any() else slice(None)].mean(axis=0),
+            unlabelled=unlabelled_whole(reasons, gaps.tolist()),
+            clip_probabilities=of_clips,
+            clip_unlabelled=reasons,
+            clip_gaps=gaps,
             clip_starts=starts,
             clip_seconds=front_end.clip_seconds,
             seconds=stream.seconds,
@@ -90,25 +129,44 @@ class Classifier:
         )
 
     async def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits `[clips, labels]`; see `Batcher.infer`."""
+        """Outputs `[clips, Card.outputs]`; see `Batcher.infer`."""
         return await self._batcher.infer(spectrograms)
 
     async def _listen(
-        self, blocks: Iterator[ClipBlock], on_thread: OnThread
-    ) -> tuple[list[float], NDArray[np.float32]]:
+        self,
+        blocks: Iterator[ClipBlock],
+        on_thread: OnThread,
+        heard: Callable[[ClipBlock], None],
+    ) -> tuple[list[float], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Starts, outputs, silences and gaps of all clips."""
         starts: list[float] = []
-        logits: list[NDArray[np.float32]] = []
+        outputs: list[NDArray[np.float32]] = []
+        silent: list[NDArray[np.bool_]] = []
+        gaps: list[NDArray[np.bool_]] = []
         block = await on_thread(blocks.__next__)
         while True:
             following = None if block.last else asyncio.ensure_future(on_thread(blocks.__next__))
             try:
-                logits.append(await self.infer(block.spectrograms))
+                outputs.append(await self.infer(block.spectrograms))
             except BaseException:
                 if following is not None:
                     # The file must not be closed while a thread reads it.
                     await asyncio.wait([following])
                 raise
             starts += block.starts
+            silent.append(block.silent)
+            gaps.append(block.gaps)
+            heard(block)
             if following is None:
-                return starts, np.concatenate(logits)
+                break
             block = await following
+        return starts, np.concatenate(outputs), np.concatenate(silent), np.concatenate(gaps)
+
+
+def _progress(end: float, stream: MonoStream) -> Progress:
+    seconds = round(min(end, stream.seconds), 3)
+    declared = stream.info.seconds
+    # What a file says of itself may be too little.
+    return Progress(
+        seconds=seconds, total=None if declared is None else max(seconds, round(declared, 3))
+    )

@@ -1,5 +1,6 @@
 """Engines: one compiled network each, and what a recording's clips make it say."""
 
+import logging
 import threading
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,8 @@ from scipy.special import softmax
 from app.audio.features import clip_blocks
 from app.audio.frontend import FrontEnd
 
+log = logging.getLogger(__name__)
+
 BATCH = 8
 """clips at a time: throughput hardly grows beyond, memory does"""
 
@@ -20,7 +23,7 @@ class Engine(Protocol):
     """A compiled network. Safe to call from many threads."""
 
     def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Logits `[batch, labels]` of spectrograms `[batch, 1, mels, frames]`."""
+        """Outputs `[batch, Card.outputs]` of spectrograms `[batch, 1, mels, frames]`."""
         ...
 
 
@@ -35,19 +38,16 @@ class OpenVinoEngine:
             streams: batches that are worked on at the same time, each on its share of the cores.
             cache: folder for the compiled graph, so that the next start need not compile.
 
-        Raises RuntimeError when OpenVINO cannot read or compile it.
+        Raises RuntimeError when OpenVINO cannot read or compile it. Where it is only the cache
+        that cannot be used, it goes without.
         """
-        core = openvino.Core()
-        if cache is not None:
-            core.set_property({"CACHE_DIR": str(cache)})
-        self._compiled = core.compile_model(
-            core.read_model(model),
-            "CPU",
-            {
-                "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
-                "NUM_STREAMS": streams,
-            },
-        )
+        try:
+            self._compiled = _compile(model, streams, cache)
+        except RuntimeError as error:
+            if cache is None:
+                raise
+            self._compiled = _compile(model, streams, None)
+            log.warning("going without the cache %s: %s", cache, str(error).splitlines()[0])
         self._threads = threading.local()
         # OpenVINO's binding sets itself up during the first inference of a process, and two
         # threads that come to it at once wait for each other for ever.
@@ -62,14 +62,14 @@ class OpenVinoEngine:
             request = self._threads.request = self._compiled.create_infer_request()
         request.infer([spectrograms])
         # The request's own memory is overwritten by its next run.
-        logits: NDArray[np.float32] = request.get_output_tensor().data.copy()
-        return logits
+        outputs: NDArray[np.float32] = request.get_output_tensor().data.copy()
+        return outputs
 
 
-def recording_logits(
+def recording_outputs(
     engine: Engine, samples: NDArray[np.float32], front_end: FrontEnd
 ) -> NDArray[np.float32]:
-    """The network's logits for each clip of a recording.
+    """The network's outputs for each clip of a recording.
 
     Args:
         engine: the compiled network.
@@ -77,10 +77,24 @@ def recording_logits(
         front_end: of the network's card.
 
     Returns:
-        shape `[clips, labels]`; the clips are those of `app.audio.clips.cut`.
+        shape `[clips, Card.outputs]`; the clips are those of `app.audio.clips.cut`.
     """
     blocks = clip_blocks([samples], front_end, clips=BATCH)
     return np.concatenate([engine.infer(block.spectrograms) for block in blocks])
+
+
+def _compile(model: Path, streams: int, cache: Path | None) -> openvino.CompiledModel:
+    core = openvino.Core()
+    if cache is not None:
+        core.set_property({"CACHE_DIR": str(cache)})
+    return core.compile_model(
+        core.read_model(model),
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
+            "NUM_STREAMS": streams,
+        },
+    )
 
 
 def calibrate(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

@@ -73,7 +73,7 @@ class Explainer:
         transposed = linear.get_attributes()["transpose_b"]
         self._weights: NDArray[np.float32] = (weights if transposed else weights.T).copy()
         self.bias: NDArray[np.float32] = bias.ravel().copy()
-        """the part of each label's logit that no place explains, shape `[labels]`"""
+        """the part of each output that no place explains, shape `[outputs]`; see `Card.outputs`"""
         body = openvino.Model([mean.input_value(0)], graph.get_parameters(), "body")
         self._body = core.compile_model(body, "CPU")
         self._running = threading.Lock()
@@ -82,14 +82,14 @@ class Explainer:
             raise ValueError("its linear layer does not read the mean of its last feature map")
 
     def maps(self, spectrogram: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The class activation map of each label.
+        """The class activation map of each output: of the labels first, then of familiarity.
 
         Args:
             spectrogram: of one clip, as the network reads it, shape `[mels, frames]`.
 
         Returns:
-            shape `[labels, ceil(mels / STRIDE), ceil(frames / STRIDE)]`. The mean of a label's
-            map and its `bias` are its logit, but for what int8 rounds off.
+            shape `[outputs, ceil(mels / STRIDE), ceil(frames / STRIDE)]`. The mean of an output's
+            map and its `bias` are that output, but for what int8 rounds off.
         """
         with self._running:
             features = self._body([spectrogram[None, None]])[0][0]
@@ -102,7 +102,7 @@ class Explainers:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._compiled: dict[tuple[TaskName, WindowName], tuple[str, Explainer]] = {}
+        self._compiled: dict[tuple[TaskName, WindowName], tuple[Card, Explainer]] = {}
         self._compiling = threading.Lock()
 
     def get(self, card: Card) -> Explainer:
@@ -114,19 +114,24 @@ class Explainers:
         """
         key = (card.task, card.front_end.window)
         with self._compiling:
-            version, explainer = self._compiled.get(key, (None, None))
-            if explainer is None or version != card.version:
+            compiled, explainer = self._compiled.get(key, (None, None))
+            if explainer is None or compiled is None or not _same(compiled, card):
                 explainer = self._compile(card)
-                self._compiled[key] = (card.version, explainer)
+                self._compiled[key] = (card, explainer)
             return explainer
+
+    def forget(self, task: TaskName, window: WindowName) -> None:
+        """Let go of the explainer of a checkpoint that serves no longer."""
+        with self._compiling:
+            self._compiled.pop((task, window), None)
 
     def _compile(self, card: Card) -> Explainer:
         task, window = card.task, card.front_end.window
         checkpoint = store.load(self._root, task, window)
-        if checkpoint.card.version != card.version:
+        if not _same(checkpoint.card, card):
             raise DamagedCheckpointError(
                 f"{task}/{window}: the store now holds version {checkpoint.card.version}, "
-                f"this server answers with {card.version}; start it anew"
+                f"this server answers with {card.version} until it is told to reload"
             )
         try:
             return Explainer(checkpoint.model)
@@ -178,6 +183,11 @@ def explain_answer(
         map=explainer.maps(log_mel(of_clip, front_end))[chosen],
         bias=float(explainer.bias[chosen]),
     )
+
+
+def _same(one: Card, other: Card) -> bool:
+    """Whether two cards are of the same network; what was measured of it may have been added."""
+    return (one.version, one.files) == (other.version, other.files)
 
 
 def _last(graph: openvino.Model, kind: str) -> openvino.Node:

@@ -7,3 +7,6 @@ EngineName = Literal["auto", "openvino", "torch"]
 
 CheckpointStatus = Literal["loaded", "available", "failed"]
 """whether a checkpoint answers at once, after loading, or not at all"""
+
+Reason = Literal["silent", "unfamiliar", "no_voice"]
+"""why something has no label"""

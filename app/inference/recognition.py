@@ -1,14 +1,23 @@
 """From the bytes of a file to what is in it."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.audio.recording import Bounds
+from app.audio.source import Opener
 from app.checkpoints.card import Card
 from app.inference.answers import CheckpointName, Classification, Clip, RankedLabel, Segment
-from app.inference.classifier import Answer, Classifier, OnThread
+from app.inference.classifier import Answer, Classifier, OnProgress, OnThread
+from app.inference.names import Reason
 from app.inference.timeline import Stretch, shares, timeline
+
+# Of a clip with silence in it, which says little of when its sound was heard, and may be unlike
+# what was learned for that alone; next to nothing where it overlaps with a clip without.
+_WEIGHT_OF_GAPS = 1e-3
+_REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,15 @@ class Wanted:
 
 
 async def recognise(
-    classifier: Classifier, data: bytes, wanted: Wanted, *, max_seconds: float, on_thread: OnThread
+    classifier: Classifier,
+    data: bytes,
+    wanted: Wanted,
+    *,
+    max_seconds: float,
+    on_thread: OnThread,
+    bounds: Bounds,
+    open_with_ffmpeg: Opener | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Classification:
     """Classify the recording in a file and describe the answer.
 
@@ -34,13 +51,22 @@ async def recognise(
         wanted: what the answer shall hold.
         max_seconds: longest recording accepted.
         on_thread: how work is taken off the event loop.
+        bounds: of the channels and the sample rate accepted.
+        open_with_ffmpeg: see `app.audio.recording.open_audio`.
+        on_progress: is told how far it is, after each block of clips.
 
     Raises:
         AudioError: one of its kinds, for whatever makes the recording unfit.
         OverloadedError: too many clips wait for the network.
     """
     answer = await classifier.classify(
-        data, max_seconds=max_seconds, on_thread=on_thread, hop_seconds=wanted.hop_seconds
+        data,
+        max_seconds=max_seconds,
+        on_thread=on_thread,
+        bounds=bounds,
+        open_with_ffmpeg=open_with_ffmpeg,
+        hop_seconds=wanted.hop_seconds,
+        on_progress=on_progress,
     )
     return _describe(classifier.card, answer, wanted)
 
@@ -56,12 +82,14 @@ def rank(probabilities: NDArray[np.float32], card: Card, top_k: int) -> list[Ran
 
 def _describe(card: Card, answer: Answer, wanted: Wanted) -> Classification:
     ranked = rank(answer.probabilities, card, wanted.top_k)
+    labelled = answer.unlabelled is None
     found = _stretches(answer, wanted)
     return Classification(
         task=card.task,
-        label=ranked[0].label,
-        probability=ranked[0].probability,
-        ranked=ranked,
+        label=ranked[0].label if labelled else None,
+        reason=answer.unlabelled,
+        probability=ranked[0].probability if labelled else 0.0,
+        ranked=[] if answer.unlabelled == "silent" else ranked,
         clip=Clip(
             seconds=round(answer.seconds, 3),
             sample_rate=answer.info.sample_rate,
@@ -72,16 +100,22 @@ def _describe(card: Card, answer: Answer, wanted: Wanted) -> Classification:
             task=card.task, window=card.front_end.window, version=card.version
         ),
         segments=None if found is None else [_segment(stretch, card) for stretch in found],
-        shares=None if found is None else _rounded(shares(found, card.labels)),
+        shares=None if found is None else _rounded(_shares(found, card)),
     )
 
 
 def _stretches(answer: Answer, wanted: Wanted) -> list[Stretch] | None:
+    """What is heard when; labels beyond the card's are `_REASONS`."""
     if len(answer.clip_probabilities) == 1:
         return None
+    of_reasons = np.array(
+        [[reason == each for each in _REASONS] for reason in answer.clip_unlabelled], np.float32
+    )
+    labelled = 1 - of_reasons.sum(axis=1, keepdims=True)
     return timeline(
-        answer.clip_probabilities,
+        np.hstack([labelled * answer.clip_probabilities, of_reasons]),
         answer.clip_starts,
+        weights=np.where(answer.clip_gaps, _WEIGHT_OF_GAPS, 1.0),
         clip_seconds=answer.clip_seconds,
         seconds=answer.seconds,
         shortest=wanted.segment_seconds,
@@ -89,12 +123,17 @@ def _stretches(answer: Answer, wanted: Wanted) -> list[Stretch] | None:
 
 
 def _segment(stretch: Stretch, card: Card) -> Segment:
-    return Segment(
-        start=round(stretch.start, 3),
-        end=round(stretch.end, 3),
-        label=card.labels[stretch.label],
-        probability=round(stretch.probability, 4),
-    )
+    start, end = round(stretch.start, 3), round(stretch.end, 3)
+    if stretch.label >= len(card.labels):
+        reason = _REASONS[stretch.label - len(card.labels)]
+        return Segment(start=start, end=end, label=None, reason=reason, probability=0.0)
+    label, probability = card.labels[stretch.label], round(stretch.probability, 4)
+    return Segment(start=start, end=end, label=label, probability=probability)
+
+
+def _shares(found: list[Stretch], card: Card) -> dict[str, float]:
+    of_all = shares(found, [*card.labels, *_REASONS])
+    return {label: share for label, share in of_all.items() if label in card.labels}
 
 
 def _rounded(of_labels: dict[str, float]) -> dict[str, float]:

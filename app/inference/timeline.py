@@ -28,20 +28,22 @@ def timeline(
     probabilities: NDArray[np.float32],
     starts: Sequence[float],
     *,
+    weights: NDArray[np.float64],
     clip_seconds: float,
     seconds: float,
     shortest: float,
 ) -> list[Stretch]:
     """Join the answers to overlapping clips to stretches that follow each other.
 
-    Where clips overlap, their probabilities are averaged. The labels are the most probable
-    path through them if each change of label costs the odds of `_SWITCHING_ODDS` (Viterbi,
-    IEEE Transactions on Information Theory 13, 1967); then what is shorter than `shortest`
-    goes to the more probable neighbour.
+    Where clips overlap, their probabilities are averaged with their weights. The labels are the
+    most probable path through them if each change of label costs the odds of
+    `_SWITCHING_ODDS` (Viterbi, IEEE Transactions on Information Theory 13, 1967); then what is
+    shorter than `shortest` goes to the more probable neighbour.
 
     Args:
         probabilities: of each clip, `[clips, labels]`.
         starts: of the clips, seconds, rising, from 0 on.
+        weights: of each clip, above 0, `[clips]`.
         clip_seconds: length of each clip.
         seconds: length of the recording.
         shortest: length of the shortest stretch wanted, seconds.
@@ -49,7 +51,7 @@ def timeline(
     Returns:
         stretches from 0 to `seconds` without gaps; neighbours have different labels.
     """
-    edges, of_cells = _cells(probabilities, np.asarray(starts), clip_seconds, seconds)
+    edges, of_cells = _cells(probabilities, np.asarray(starts), weights, clip_seconds, seconds)
     lengths = np.diff(edges)
     scores = np.log(of_cells + 1e-9)
     labels = _path(scores)
@@ -88,6 +90,7 @@ def shares(stretches: Sequence[Stretch], labels: Sequence[str]) -> dict[str, flo
 def _cells(
     probabilities: NDArray[np.float32],
     starts: NDArray[np.float64],
+    weights: NDArray[np.float64],
     clip_seconds: float,
     seconds: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -96,7 +99,7 @@ def _cells(
     # Rounded, so that an end and a start that should be the same do not make a cell of 1e-16 s.
     edges = np.unique(np.round(np.concatenate([starts, ends]), 6))
     middles = (edges[:-1] + edges[1:]) / 2
-    covers = (starts <= middles[:, None]) & (middles[:, None] < ends)
+    covers = ((starts <= middles[:, None]) & (middles[:, None] < ends)) * weights
     return edges, covers @ probabilities.astype(np.float64) / covers.sum(axis=1, keepdims=True)
 
 

@@ -35,13 +35,13 @@ class TorchEngine:
                 "needs: export it by `earshot export --weights`, or set EARSHOT_ENGINE=openvino"
             )
         self._device = torch.device("cuda" if gpu_is_there() else "cpu")
-        network = _network(len(card.labels))
+        network = _network(card.outputs)
         try:
             network.load_state_dict(load_file(checkpoint.weights))
         except (RuntimeError, ValueError) as error:
             raise DamagedCheckpointError(
                 f"{card.task}/{card.front_end.window}: {WEIGHTS} are not the weights of a "
-                f"ResNet50 with {len(card.labels)} labels: {str(error).splitlines()[0]}"
+                f"ResNet50 with {card.outputs} outputs: {str(error).splitlines()[0]}"
             ) from error
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stubs lack it
         self._network = network.eval().to(self._device, torch.bfloat16)
@@ -52,15 +52,15 @@ class TorchEngine:
         inputs = torch.from_numpy(spectrograms).to(
             self._device, torch.bfloat16, memory_format=torch.channels_last
         )
-        logits: NDArray[np.float32] = self._network(inputs).float().cpu().numpy()
-        return logits
+        outputs: NDArray[np.float32] = self._network(inputs).float().cpu().numpy()
+        return outputs
 
 
-def _network(labels: int) -> nn.Module:
+def _network(outputs: int) -> nn.Module:
     """The network that `training.network` trains, by the same names."""
     body = resnet50(weights=None)
     features = body.fc.in_features
     body.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
     body.fc = nn.Identity()
-    head = nn.Sequential(nn.Identity(), nn.Linear(features, labels))
+    head = nn.Sequential(nn.Identity(), nn.Linear(features, outputs))
     return nn.Sequential(OrderedDict(body=body, head=head))

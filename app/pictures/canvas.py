@@ -1,11 +1,9 @@
-"""What all pictures share: size, colours, frequency axes, and the file they become."""
+"""What all pictures share: their size, frequency axes, and the file they become."""
 
 import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -14,15 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullLocator
 
 from app.audio.mel import hz_to_mel, mel_to_hz
-
-ColourMap = Literal["magma", "inferno", "viridis", "cividis", "gray"]
-FrequencyAxis = Literal["log", "linear", "mel"]
-PictureFormat = Literal["png", "svg", "webp"]
-MEDIA_TYPES: dict[PictureFormat, str] = {
-    "png": "image/png",
-    "svg": "image/svg+xml",
-    "webp": "image/webp",
-}
+from app.pictures.style import FrequencyAxis, PictureFormat
 
 _DPI = 100
 _LOWEST_HZ = 30.0
@@ -32,18 +22,6 @@ _MEL_TICKS_HZ = (0, 250, 500, 1000, 2000, 4000, 8000, 16_000)
 _drawing = threading.Lock()
 # SVG names its parts at random, but the same picture shall have the same bytes.
 matplotlib.rcParams["svg.hashsalt"] = "earshot"
-
-
-@dataclass(frozen=True)
-class Style:
-    """How a picture looks."""
-
-    width: int
-    """pixels"""
-    height: int
-    """pixels"""
-    colour_map: ColourMap
-    axis: FrequencyAxis
 
 
 @contextmanager

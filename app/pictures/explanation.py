@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from numpy.typing import NDArray
 
-from app.pictures.canvas import PictureFormat, canvas, encode, scale_frequencies
+from app.pictures.canvas import canvas, encode, scale_frequencies
+from app.pictures.style import PictureFormat
 
 _AGAINST, _NEITHER, _FOR = (0.0, 0.45, 1.0, 0.7), (0.5, 0.5, 0.5, 0.0), (1.0, 0.2, 0.0, 0.7)
 _COLOURS = LinearSegmentedColormap.from_list("for and against", [_AGAINST, _NEITHER, _FOR])

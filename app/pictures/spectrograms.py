@@ -1,21 +1,12 @@
 """Spectrograms side by side, with axes in seconds and Hz and a colour bar in dB."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audio.spectrogram import Spectrogram
-from app.pictures.canvas import PictureFormat, Style, canvas, encode, scale_frequencies
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One spectrogram and what is written above it."""
-
-    title: str
-    spectrogram: Spectrogram
+from app.pictures.canvas import canvas, encode, scale_frequencies
+from app.pictures.style import Panel, PictureFormat, Style
 
 
 def draw_spectrograms(

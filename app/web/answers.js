@@ -1,7 +1,7 @@
 import { Problem } from "./api.js";
 import { labelColour } from "./colours.js";
 import { byId, element } from "./dom.js";
-import { labelText, percent, windowText } from "./words.js";
+import { clock, labelText, percent, reasonText, windowText } from "./words.js";
 
 /**
  * What a window has answered so far; null while it is waited for.
@@ -23,12 +23,32 @@ export function showAnswers(replies, models, retry) {
       card.dataset.window = window;
       const extent = result && "segments" in result ? ", whole recording" : "";
       card.append(element("h3", {}, `${windowText(window)} window${extent}`));
-      if (result === null) card.append(element("p", { className: "waiting" }, "Listening…"));
+      if (result === null) card.append(...waitingParts());
       else if (result instanceof Problem) card.append(...problemParts(result, retry));
       else card.append(...answerParts(result, models));
       return card;
     }),
   );
+}
+
+/**
+ * Show how far a window's answer is, where it is waited for.
+ * @param {string} window
+ * @param {import("./api.js").Progress} progress
+ */
+export function showProgress(window, { seconds, total }) {
+  const card = byId("answers").querySelector(`[data-window="${window}"]`);
+  const bar = card?.querySelector("progress");
+  // A short recording is heard at once.
+  if (!bar || seconds === total) return;
+  card.querySelector(".far").textContent = total === null ? clock(seconds) : `${clock(seconds)} of ${clock(total)}`;
+  if (total !== null) bar.value = seconds / total;
+  bar.hidden = false;
+}
+
+function waitingParts() {
+  const bar = element("progress", { ariaLabel: "Listened to", hidden: true });
+  return [element("p", { className: "waiting" }, "Listening…"), bar, element("p", { className: "note far" })];
 }
 
 /**
@@ -42,7 +62,8 @@ export function spoken(replies) {
       const name = replies.length > 1 ? `${windowText(window)} window: ` : "";
       if (result === null) return "";
       if (result instanceof Problem) return `${name}${result.title}. ${result.detail}`;
-      return `${name}${labelText(result.label)}, ${result.reason ?? percent(result.probability)}.`;
+      const how = result.label === null ? reasonText(result.reason) : percent(result.probability);
+      return `${name}${labelText(result.label)}, ${how}.`;
     })
     .join(" ");
 }
@@ -71,7 +92,7 @@ function answerParts(answer, models) {
   const headline = element("p", { className: "headline" }, labelText(answer.label));
   const parts = [headline];
   if (answer.label === null) {
-    parts.push(element("p", { className: "reason" }, answer.reason ?? "No label fits."));
+    parts.push(element("p", { className: "reason" }, reasonText(answer.reason)));
   } else {
     headline.append(" ", element("span", { className: "sure" }, percent(answer.probability)));
   }

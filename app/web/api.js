@@ -1,6 +1,9 @@
+import { events } from "./events.js";
+import { fetchWithKey, hasKey } from "./key.js";
+
 /**
  * @typedef {{label: string, probability: number}} Ranked
- * @typedef {{start: number, end: number, label: string | null, probability?: number, reason?: string}} Segment
+ * @typedef {{start: number, end: number, label: string | null, probability: number, reason?: string}} Segment
  * @typedef {object} Answer
  * @property {string} task
  * @property {string | null} label
@@ -19,6 +22,8 @@
  * @property {string[]} [labels]
  * @property {{overall: {accuracy: number, clips: number}}} [metrics]
  * @property {string} [error]
+ *
+ * @typedef {{seconds: number, total: number | null}} Progress how much was listened to
  *
  * @typedef {{genre: string, recordings: {title: string}[]}} Genre
  */
@@ -64,11 +69,13 @@ export function recording(genre, clip) {
  * @param {string} genre
  * @param {number} clip from 1
  * @param {string} window
- * @returns {string}
+ * @returns {Promise<string>}
  */
-export function pictureAddress(genre, clip, window) {
+export async function pictureAddress(genre, clip, window) {
   const query = { genre, clip: String(clip), window, width: "480", height: "320" };
-  return `spectrogram?${new URLSearchParams(query)}`;
+  const address = `spectrogram?${new URLSearchParams(query)}`;
+  // An image is asked for without a key.
+  return hasKey() ? URL.createObjectURL(await request(address, (response) => response.blob())) : address;
 }
 
 /**
@@ -77,16 +84,36 @@ export function pictureAddress(genre, clip, window) {
  * @param {string} task
  * @param {string} window
  * @param {AbortSignal} signal
+ * @param {(progress: Progress) => void} onProgress
  * @returns {Promise<Answer>}
  */
-export function classify(blob, name, task, window, signal) {
+export function classify(blob, name, task, window, signal, onProgress) {
   const body = new FormData();
   body.append("file", blob, name);
   const query = new URLSearchParams({ window, top_k: String(TOP_K) });
-  return request(`classify/${encodeURIComponent(task)}?${query}`, json, { method: "POST", body, signal });
+  const headers = { Accept: "text/event-stream" };
+  return request(
+    `classify/${encodeURIComponent(task)}?${query}`,
+    (response) => lastEvent(response, onProgress),
+    { method: "POST", body, headers, signal },
+  );
 }
 
 const json = (/** @type {Response} */ response) => response.json();
+
+/**
+ * @param {Response} response
+ * @param {(progress: Progress) => void} onProgress
+ * @returns {Promise<Answer>}
+ */
+async function lastEvent(response, onProgress) {
+  for await (const { name, data } of events(response)) {
+    if (name === "answer") return data;
+    if (name === "error") throw new Problem(data.title, data.detail);
+    onProgress(data);
+  }
+  throw new Error("the answer breaks off");
+}
 
 /**
  * Every failure is a Problem: a refusal, a lost connection, a request that was given up.
@@ -99,9 +126,10 @@ const json = (/** @type {Response} */ response) => response.json();
 async function request(address, read, options) {
   let response;
   try {
-    response = await fetch(address, options);
+    response = await fetchWithKey(address, options);
     if (response.ok) return await read(response);
-  } catch {
+  } catch (error) {
+    if (error instanceof Problem) throw error;
     throw new Problem("The server cannot be reached", "See that it runs, then try again.");
   }
   // What stands between here and the service may answer with something else than a problem.

@@ -1,4 +1,4 @@
-import { pictureAddress } from "./api.js";
+import { Problem, pictureAddress } from "./api.js";
 import { byId, element } from "./dom.js";
 import { takeRecording } from "./sources.js";
 
@@ -31,7 +31,10 @@ class Card {
     );
     this.error = element("p", { className: "note", hidden: true }, "This picture could not be drawn.");
     this.image.onerror = () => this.#failed(true);
-    this.image.onload = () => this.#failed(false);
+    this.image.onload = () => {
+      URL.revokeObjectURL(this.image.src);
+      this.#failed(false);
+    };
     this.select = /** @type {HTMLSelectElement} */ (
       element("select", { ariaLabel: `${genre.genre}: recording`, onchange: () => this.draw(this.window) })
     );
@@ -44,12 +47,20 @@ class Card {
   }
 
   /** @param {string} window */
-  draw(window) {
+  async draw(window) {
     this.window = window;
     const clip = Number(this.select.value);
     const { genre, recordings } = this.genre;
     this.image.alt = `Spectrogram of ${recordings[clip - 1].title}, ${genre}, ${window} window`;
-    this.image.src = pictureAddress(genre, clip, window);
+    const address = pictureAddress(genre, clip, window);
+    this.newest = address;
+    try {
+      const found = await address;
+      if (this.newest === address) this.image.src = found;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      this.#failed(true);
+    }
   }
 
   #failed(/** @type {boolean} */ failed) {

@@ -1,5 +1,5 @@
 import { Problem, classify, genres, models } from "./api.js";
-import { problemParts, showAnswers, spoken } from "./answers.js";
+import { problemParts, showAnswers, showProgress, spoken } from "./answers.js";
 import { byId, element } from "./dom.js";
 import { showGallery } from "./gallery.js";
 import { Options } from "./options.js";
@@ -124,7 +124,10 @@ async function ask() {
  * @returns {Promise<Answer | Problem>}
  */
 function answer({ blob, name }, window, signal) {
-  return settled(classify(blob, name, options.task, window, signal));
+  const onProgress = (/** @type {import("./api.js").Progress} */ progress) => {
+    if (!signal.aborted) showProgress(window, progress);
+  };
+  return settled(classify(blob, name, options.task, window, signal, onProgress));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { labelColour } from "./colours.js";
 import { byId, element } from "./dom.js";
-import { clock, labelText, percent, windowText } from "./words.js";
+import { clock, labelText, percent, reasonText, windowText } from "./words.js";
 
 /**
  * A stretch of a recording with one label.
@@ -102,8 +102,8 @@ export function fillTable(answers) {
         "tr",
         {},
         ...[windowText(answer.checkpoint.window), clock(start), clock(end)].map(cell),
-        cell(labelText(label) + (reason ? `: ${reason}` : "")),
-        cell(typeof probability === "number" ? percent(probability) : ""),
+        cell(label === null ? `${labelText(label)}: ${reasonText(reason)}` : labelText(label)),
+        cell(label === null ? "" : percent(probability)),
       ),
     ),
   );

@@ -1,6 +1,22 @@
 /** What is said where nothing known was heard. */
 export const NOTHING = "nothing known";
 
+/** @type {Record<string, string>} */
+const REASONS = {
+  silent: "there is nothing to hear",
+  unfamiliar: "this is like no sound that was learned",
+  no_voice: "no voice is heard",
+};
+
+/**
+ * Why there is no label.
+ * @param {string | undefined} reason as the service names it
+ * @returns {string}
+ */
+export function reasonText(reason) {
+  return REASONS[reason ?? ""] ?? "no label fits";
+}
+
 /**
  * A label as people write it.
  * @param {string | null} label

@@ -53,7 +53,7 @@ def test_the_whole_answer(shipped: ServerClient) -> None:
     answer = response.json()
     classified = shipped.post("/classify/urban-sound", files={"file": long}).json()
     assert answer["task"] == "urban-sound"
-    assert answer["label"] == classified["label"]
+    assert answer["label"] == classified["ranked"][0]["label"]
     assert answer["clip"] == {"clip": 3, "start": 3.0, "end": 7.0}
     assert answer["checkpoint"] == classified["checkpoint"]
     assert np.shape(answer["map"]) == (2, 7)
@@ -81,11 +81,19 @@ def test_what_cannot_be_explained_is_said(shipped: ServerClient) -> None:
     detail = problem(post(shipped, format="gif"), 422, "invalid-parameter")
     assert "format: Input should be 'png', 'svg', 'webp' or 'json', got 'gif'" in detail
     problem(post(shipped, path="/explain/whales"), 404, "invalid-parameter")
-    detail = problem(post(shipped, window="rectangular"), 503, "checkpoint-unavailable")
+
+
+def test_a_checkpoint_that_is_not_there_cannot_explain(client: ServerClient) -> None:
+    detail = problem(post(client, window="rectangular"), 503, "checkpoint-unavailable")
     assert "urban-sound with the rectangular window" in detail
 
 
-@pytest.mark.parametrize("name", ["text", "silence", "too long", "too large"])
+def test_silence_cannot_be_explained(shipped: ServerClient) -> None:
+    response = post(shipped, encode(np.zeros(16_000, np.float32)))
+    assert "dBFS" in problem(response, 422, "silent")
+
+
+@pytest.mark.parametrize("name", ["text", "too long", "too large"])
 def test_a_bad_recording_is_a_problem_of_its_own(shipped: ServerClient, name: str) -> None:
     data, status, kind, detail = BAD_RECORDINGS[name]
     assert detail in problem(post(shipped, data), status, kind)

@@ -98,6 +98,25 @@ def test_the_library_can_be_heard(tmp_path: Path) -> None:
             response = client.get("/recording", params={"genre": "drone", "clip": clip})
             assert response.content == files[name]
             assert response.headers["content-type"].startswith("audio/")
+        for asked, status, content in (
+            ("0-3", 206, b"RIFF"),
+            ("999999-", 416, None),
+            ("x", 400, None),
+        ):
+            response = client.get(
+                "/recording", params={"genre": "drone"}, headers={"Range": f"bytes={asked}"}
+            )
+            assert response.status_code == status
+            if content is None:
+                assert (
+                    response.json()["detail"] == "the header Range names no part of the recording"
+                )
+                assert response.headers["content-type"] == "application/problem+json"
+            else:
+                assert response.content == content
+            size = len(files["drone/a_low.wav"])
+            expected = {206: f"bytes 0-3/{size}", 416: f"bytes */{size}"}.get(status)
+            assert response.headers.get("content-range") == expected
         response = client.get("/recording", params={"genre": "drone", "clip": 3})
         assert problem(response, 422, "invalid-parameter") == "drone has the clips 1 to 2, got 3"
         response = client.get("/recording", params={"genre": ".."})

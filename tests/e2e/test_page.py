@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,8 +13,10 @@ import pytest
 from app.audio.stft import analysis_window
 from app.audio.windows import WINDOWS
 from app.checkpoints import store
+from app.keys import new_key
 from tests.serving import ServerClient, serve
-from tests.sounds import encode, make
+from tests.small_store import save_constant
+from tests.sounds import RATE, encode, make
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 Browser, Page, expect = playwright.Browser, playwright.Page, playwright.expect
@@ -24,12 +27,19 @@ PATIENCE_MS = 60_000
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerClient]:
-    """Both tasks, and for urban-sound two windows: hann's network serves hamming too."""
+    """Both tasks, and for urban-sound two windows: hann's network serves hamming too.
+
+    They name all that can be heard: to a shipped checkpoint, sounds made by arithmetic may well
+    be unfamiliar.
+    """
     root = tmp_path_factory.mktemp("store")
     for task, window in (("emotion", "hann"), ("urban-sound", "hann"), ("urban-sound", "hamming")):
         shipped = store.load(SHIPPED, task, "hann")
         front_end = shipped.card.front_end.model_copy(update={"window": window})
-        card = shipped.card.model_copy(update={"front_end": front_end})
+        familiarity = shipped.card.familiarity
+        assert familiarity is not None
+        names_all = familiarity.model_copy(update={"threshold": None})
+        card = shipped.card.model_copy(update={"front_end": front_end, "familiarity": names_all})
         store.save(root, card, {name: shipped.folder / name for name in card.files})
     with serve(models_dir=root) as client:
         yield client
@@ -50,9 +60,9 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser: Browser, server: ServerClient) -> Iterator[Page]:
-    """The page, loaded. It must ask nobody but the server, and complain of nothing."""
+@contextmanager
+def watched(browser: Browser, server: ServerClient) -> Iterator[Page]:
+    """A new page, which must ask nobody but the server, and complain of nothing."""
     context = browser.new_context(base_url=str(server.base_url))
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
@@ -65,8 +75,8 @@ def page(browser: Browser, server: ServerClient) -> Iterator[Page]:
             strangers.append(request.url)
 
     def answered(response: playwright.Response) -> None:
-        # What /classify refuses is shown on the page; nothing else may fail.
-        if response.status >= 400 and "/classify/" not in response.url:
+        # What /classify refuses is shown, and a key is asked for; nothing else may fail.
+        if response.status >= 400 and response.status != 401 and "/classify/" not in response.url:
             complaints.append(f"{response.status} {response.url}")
 
     def said(message: playwright.ConsoleMessage) -> None:
@@ -78,12 +88,19 @@ def page(browser: Browser, server: ServerClient) -> Iterator[Page]:
     context.on("response", answered)
     page.on("console", said)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto("/")
-    expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
     yield page
     context.close()
     assert strangers == []
     assert complaints == []
+
+
+@pytest.fixture
+def page(browser: Browser, server: ServerClient) -> Iterator[Page]:
+    """The page, loaded."""
+    with watched(browser, server) as page:
+        page.goto("/")
+        expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
+        yield page
 
 
 def street(seconds: float = 10.0) -> bytes:
@@ -144,6 +161,38 @@ def test_a_chosen_file_is_drawn_and_answered_as_the_api_answers(
     ends = [0, *(left + width for left, width in places)]
     assert [left for left, _ in places] == pytest.approx(ends[:-1], abs=0.01)
     assert ends[-1] == pytest.approx(100, abs=0.1)
+
+
+def test_a_long_file_shows_how_far_it_is(page: Page, server: ServerClient) -> None:
+    page.evaluate(
+        """() => {
+            window.seen = [];
+            new MutationObserver(() => {
+                const bar = document.querySelector("progress:not([hidden])");
+                if (bar) window.seen.push([bar.value, document.querySelector(".far").textContent]);
+            }).observe(document.querySelector("#answers"),
+                { subtree: true, childList: true, attributes: true });
+        }"""
+    )
+    content = street(60)
+    choose(page, content)
+    expect_answer(page, ask(server, content))
+    # Blocks of eight clips of 4 s, two seconds apart; of the last, there is the answer. What
+    # came together may be shown together.
+    times = [[seconds / 60, f"0:{seconds}.0 of 1:00.0"] for seconds in (18, 34, 50)]
+    seen = page.evaluate("window.seen")
+    assert seen
+    assert seen == sorted(seen)
+    assert all(each in times for each in seen)
+
+
+def test_what_goes_wrong_in_the_middle_is_told(page: Page, server: ServerClient) -> None:
+    """A FLAC that is whole at first."""
+    content = bytearray(encode(np.tile(make("siren", 7), 48), RATE, "FLAC"))
+    content[-5_000:] = bytes(5_000)
+    problem = server.post("/classify/urban-sound", files={"file": bytes(content)}).json()
+    choose(page, bytes(content), "damaged.flac")
+    expect(page.locator("article, .problem").first).to_contain_text(problem["detail"][1:])
 
 
 def test_a_dropped_file_and_the_other_task(page: Page, server: ServerClient) -> None:
@@ -223,30 +272,28 @@ def test_a_server_that_is_gone_is_told_and_asked_again(page: Page, server: Serve
     expect_answer(page, ask(server, content))
 
 
-def test_nothing_known_was_heard(page: Page) -> None:
-    reason = "the sound is unlike all that was learned"
-    answer = {
-        "task": "urban-sound",
-        "label": None,
-        "reason": reason,
-        "probability": None,
-        "ranked": [{"label": "siren", "probability": 0.3}],
-        "clip": {"seconds": 10, "sample_rate": 16000, "channels": 1, "format": "wav"},
-        "checkpoint": {"task": "urban-sound", "window": "hann", "version": "1"},
-        "segments": [
-            {"start": 0, "end": 6, "label": None, "reason": reason},
-            {"start": 6, "end": 10, "label": "siren", "probability": 0.9},
-        ],
-        "shares": {"siren": 0.4},
-    }
-    page.route("**/classify/**", lambda route: route.fulfill(json=answer))
-    choose(page, street())
+def test_silence_is_nothing_known(page: Page) -> None:
+    choose(page, encode(np.zeros(10 * RATE, np.float32)))
     expect(page.locator(".headline")).to_have_text("nothing known")
+    reason = "there is nothing to hear"
     expect(page.locator(".reason")).to_have_text(reason)
     expect(page.get_by_role("status")).to_have_text(f"nothing known, {reason}.")
-    expect(page.locator(".block")).to_have_text(["nothing known", "siren"])
+    expect(page.locator(".block")).to_have_text(["nothing known"])
+
+
+def test_silence_after_a_sound_is_in_the_timeline(page: Page, server: ServerClient) -> None:
+    content = encode(np.concatenate([make("drilling", 1, 8), np.zeros(12 * RATE, np.float32)]))
+    answer = ask(server, content)
+    *before, silence = [segment["label"] for segment in answer["segments"]]
+    assert silence is None
+    choose(page, content)
+    expect(page.locator(".block")).to_have_text([*map(shown, before), "nothing known"])
     legend = page.get_by_label("Labels along the recording").get_by_role("listitem")
-    expect(legend).to_have_text(["nothing known", "siren, 40 % of the time"])
+    shares = [f"{shown(x)}, {percent(answer['shares'][x])} of the time" for x in before]
+    expect(legend).to_have_text([*dict.fromkeys(shares), "nothing known"])
+    page.get_by_text("The timeline as a table").click()
+    last = page.locator("tbody tr").last.locator("td:nth-child(n+4)")
+    expect(last).to_have_text(["nothing known: there is nothing to hear", ""])
 
 
 def test_by_keyboard_alone(page: Page) -> None:
@@ -379,6 +426,45 @@ def test_the_theme_follows_the_system_until_one_is_chosen(page: Page) -> None:
     assert page.evaluate(ground) == light
 
 
+def test_a_key_is_asked_for_sent_and_kept_for_the_tab(browser: Browser, tmp_path: Path) -> None:
+    save_constant(tmp_path / "store", "siren")
+    token, key = new_key("page", "use")
+    (tmp_path / "keys").write_text(key.line)
+    with (
+        serve(models_dir=tmp_path / "store", api_keys_file=tmp_path / "keys") as server,
+        watched(browser, server) as page,
+    ):
+        page.goto("/")
+        asked = page.get_by_role("dialog", name="This server wants an API key")
+        asked.get_by_label("Key").fill("wrong")
+        asked.get_by_role("button", name="Continue").click()
+        expect(asked).to_contain_text("The server does not know this key.")
+        asked.get_by_label("Key").fill(token)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
+        expect(asked).to_be_hidden()
+        picture = page.get_by_role("img", name=", jazz, hann window")
+        picture.scroll_into_view_if_needed()
+        expect(picture).to_have_js_property("naturalWidth", 480)
+        choose(page, street(2))
+        expect(page.locator(".headline")).to_have_text(re.compile("^siren"))
+        page.reload()
+        expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
+        page.evaluate("sessionStorage.clear()")
+        page.reload()
+        asked.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("alert").first).to_contain_text("A key is needed")
+
+
+def test_the_documentation_is_drawn_without_asking_anyone_else(
+    browser: Browser, server: ServerClient
+) -> None:
+    with watched(browser, server) as page:
+        page.goto("/docs")
+        expect(page.get_by_role("heading", name="Earshot")).to_be_visible()
+        expect(page.get_by_text("/v1/classify/{task}", exact=True)).to_be_visible()
+
+
 def test_nothing_sticks_out_at_phone_width(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
     choose(page, street(), "a_recording_with_a_very_long_name_" * 3 + ".wav")
@@ -398,7 +484,7 @@ def test_files_have_types_policies_and_etags(server: ServerClient) -> None:
         assert response.status_code == server.head(path).status_code == 200
         headers = response.headers
         assert headers["content-type"] == media_type
-        assert headers["content-security-policy"].startswith("default-src 'self';")
+        assert headers["content-security-policy"].startswith("default-src 'none';")
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
         assert "microphone=(self)" in headers["permissions-policy"]

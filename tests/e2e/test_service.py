@@ -1,11 +1,14 @@
 """Health, the list of models, and the OpenAPI document."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from app import __version__
+from app.api.kinds import KINDS
+from app.api.schemas import Problem
 
 
 def test_health(client: httpx.Client) -> None:
@@ -28,6 +31,7 @@ def test_an_unknown_path_and_method_are_problems(client: httpx.Client) -> None:
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["status"] == status
     assert client.get("/classify/emotion").headers["allow"] == "POST"
+    assert client.delete("/v1/spectrogram").headers["allow"] == "GET, POST"
 
 
 def references(value: Any) -> Iterator[str]:
@@ -58,18 +62,57 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
     assert {"audio/*", "application/json"} < set(huggingface["requestBody"]["content"])
     explain = document["paths"]["/v1/explain/{task}"]["post"]
     for route in (classify, huggingface, explain):
-        assert {"200", "400", "404", "413", "415", "422", "503"} == set(route["responses"])
+        expected = {"200", "400", "404", "408", "413", "415", "422", "500", "503"}
+        assert expected == set(route["responses"])
+    assert {"application/json", "text/event-stream"} == set(classify["responses"]["200"]["content"])
     pictures = {"image/png", "image/svg+xml", "image/webp", "application/json"}
     assert explain["requestBody"] == classify["requestBody"]
     assert set(explain["responses"]["200"]["content"]) == pictures
     spectrogram = document["paths"]["/v1/spectrogram"]
-    assert {"200", "304", "415", "422"} == set(spectrogram["get"]["responses"])
-    assert {"200", "400", "413", "415", "422"} == set(spectrogram["post"]["responses"])
+    assert {"200", "304", "415", "422", "500", "503"} == set(spectrogram["get"]["responses"])
+    expected = {"200", "400", "408", "413", "415", "422", "500", "503"}
+    assert expected == set(spectrogram["post"]["responses"])
     for method in spectrogram.values():
         content = method["responses"]["200"]["content"]
         assert set(content) == pictures | {"application/octet-stream"}
     assert "HTTPValidationError" not in str(document["paths"])
     assert client.get("/docs").status_code == 200
+
+
+def test_every_problem_has_an_example(client: httpx.Client) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    told = set()
+    for path, operations in paths.items():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if int(status) < 400:
+                    continue
+                problem = response["content"]["application/problem+json"]
+                assert problem["examples"], path
+                for name, example in problem["examples"].items():
+                    shown = Problem.model_validate(example["value"])
+                    assert shown.status == int(status)
+                    assert shown.type in ("about:blank", "/problems/invalid-parameter") or (
+                        shown.type == f"/problems/{name}"
+                    )
+                    told.add(shown.type.removeprefix("/problems/"))
+    # Neither keys nor limits are in use here; see `test_access`. Files of a batch are not refused
+    # with a status.
+    elsewhere = {
+        "unauthorized",
+        "forbidden",
+        "too-many-requests",
+        "checkpoint-refused",
+        "not-found",
+    }
+    assert told == set(KINDS) - elsewhere - {"too-many-files"} | {"about:blank"}
+
+
+def test_the_readme_explains_every_problem() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    # What is not there at all is HTTP's own.
+    missing = [kind for kind in KINDS if f"`/problems/{kind}`" not in readme]
+    assert missing == ["not-found"]
 
 
 def test_bare_paths_are_aliases(client: httpx.Client) -> None:

@@ -48,6 +48,13 @@ def test_other_rates_are_resampled(client: httpx.Client) -> None:
         assert json.loads(connection.recv(timeout=60))["label"] == "car_horn"
 
 
+def test_silence_is_heard_as_such(client: httpx.Client) -> None:
+    with stream(client, f"rate={RATE}&hop=2") as connection:
+        connection.send(bytes(2 * 2 * RATE))
+        answer = json.loads(connection.recv(timeout=60))
+    assert (answer["label"], answer["reason"], answer["ranked"]) == (None, "silent", [])
+
+
 def test_half_a_sample_closes_with_the_reason(client: httpx.Client) -> None:
     with stream(client) as connection:
         connection.send(b"\0" * 101)

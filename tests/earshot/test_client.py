@@ -9,8 +9,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from app.inference.answers import Classification
-from earshot.client import AsyncClient, Client, EarshotError
+from app.inference.answers import Classification, Progress
+from earshot.client import AsyncClient, Client, EarshotError, OnProgress
 from earshot.uploads import Recording
 from tests.earshot.scripted import Reply, replies
 
@@ -32,15 +32,19 @@ BUSY = Reply(
 Classify = Callable[..., Classification]
 
 
-def classify_waiting(server: str, recording: Recording, **options: int) -> Classification:
+def classify_waiting(
+    server: str, recording: Recording, *, on_progress: OnProgress | None = None, **options: int
+) -> Classification:
     with Client(server, **options) as client:
-        return client.classify("urban-sound", recording)
+        return client.classify("urban-sound", recording, on_progress=on_progress)
 
 
-def classify_awaiting(server: str, recording: Recording, **options: int) -> Classification:
+def classify_awaiting(
+    server: str, recording: Recording, *, on_progress: OnProgress | None = None, **options: int
+) -> Classification:
     async def ask() -> Classification:
         async with AsyncClient(server, **options) as client:
-            return await client.classify("urban-sound", recording)
+            return await client.classify("urban-sound", recording, on_progress=on_progress)
 
     return asyncio.run(ask())
 
@@ -116,7 +120,7 @@ def test_what_can_be_read_once_is_sent_once(classify: Classify) -> None:
 @both
 def test_an_answer_to_come_is_understood(classify: Classify) -> None:
     """A label that is null with its reason, shares of the time, and what nobody knows yet."""
-    known = {"label": None, "reason": "like nothing known", "shares": {"siren": 0.25}}
+    known = {"label": None, "reason": "unfamiliar", "shares": {"siren": 0.25}}
     segment = {"start": 0, "end": 2, "label": None, "probability": 0.1, "loudness": -20}
     answer = ANSWER | known | {"segments": [segment], "mood": {"colour": "blue"}}
     with replies(Reply(200, json.dumps(answer))) as server:
@@ -151,6 +155,41 @@ def test_who_answers_in_place_of_the_service_is_quoted(classify: Classify) -> No
         with pytest.raises(EarshotError, match="not that of an Earshot service") as error:
             classify(server.address, b"sound")
         assert error.value.problem.detail == "<h1>Welcome</h1>"
+
+
+def ignored(progress: Progress) -> None:
+    pass
+
+
+EVENTS = {"Content-Type": "text/event-stream; charset=utf-8"}
+PROGRESS = 'event: progress\ndata: {"seconds": 2.5, "total": null, "mood": "blue"}\n\n'
+
+
+@both
+def test_progress_is_told_also_of_what_is_asked_again(classify: Classify) -> None:
+    answer = f"event: answer\ndata: {json.dumps(ANSWER)}\n\n"
+    told: list[Progress] = []
+    with replies(BUSY, Reply(200, PROGRESS * 2 + answer, EVENTS)) as server:
+        assert classify(server.address, b"sound", on_progress=told.append).label == "siren"
+    assert server.bodies == [b"sound"] * 2
+    assert told == [Progress(seconds=2.5, total=None)] * 2
+
+
+@both
+def test_events_that_are_no_answer_are_an_error(classify: Classify) -> None:
+    script = [Reply(200, PROGRESS, EVENTS), Reply(200, "event: answer\ndata: 5\n\n", EVENTS)]
+    script += [Reply(200, "<h1>Welcome</h1>")]
+    with replies(*script) as server:
+        for detail in ("the events end without an answer", "5", "<h1>Welcome</h1>"):
+            with pytest.raises(EarshotError, match="not that of an Earshot service") as error:
+                classify(server.address, b"sound", on_progress=ignored)
+            assert error.value.problem.detail == detail
+
+
+@both
+def test_who_knows_no_events_is_understood(classify: Classify) -> None:
+    with replies(FINE) as server:
+        assert classify(server.address, b"sound", on_progress=ignored).label == "siren"
 
 
 @both

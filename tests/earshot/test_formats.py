@@ -16,7 +16,7 @@ SIREN = Classification(
     clip=Clip(seconds=2, sample_rate=16000, channels=1, format="wav"),
     checkpoint=CheckpointName(task="urban-sound", window="hann", version="1"),
 )
-UNKNOWN = SIREN.model_copy(update={"label": None, "reason": "like nothing known"})
+UNKNOWN = SIREN.model_copy(update={"label": None, "reason": "unfamiliar", "probability": 0.0})
 OUTCOMES: list[Outcome] = [
     Answered("a, b.wav", SIREN),
     Failed("bad.wav", 'no "sound"'),
@@ -26,9 +26,9 @@ OUTCOMES: list[Outcome] = [
 
 def test_a_table_has_a_line_for_each_answer() -> None:
     assert "".join(as_table(OUTCOMES)).splitlines() == [
-        "file        label                     probability  other labels",
-        "a, b.wav    siren                     93.1%        car_horn 4.0%",
-        "[red]c.wav  none: like nothing known  93.1%        siren 93.1%, car_horn 4.0%",
+        "file        label             probability  other labels",
+        "a, b.wav    siren             93.1%        car_horn 4.0%",
+        "[red]c.wav  none: unfamiliar  0.0%         siren 93.1%, car_horn 4.0%",
     ]
     assert "".join(as_table([])).split() == ["file", "label", "probability", "other", "labels"]
 
@@ -38,7 +38,7 @@ def test_json_has_the_whole_answers_and_the_errors() -> None:
     assert first == {"file": "a, b.wav", **SIREN.model_dump(exclude_defaults=True)}
     assert "segments" not in first
     assert second == {"file": "bad.wav", "error": 'no "sound"'}
-    assert (third["label"], third["reason"]) == (None, "like nothing known")
+    assert (third["label"], third["reason"]) == (None, "unfamiliar")
     assert json.loads("".join(as_json([]))) == []
 
 
@@ -54,7 +54,7 @@ def test_csv_has_a_row_for_each_file() -> None:
     }
     assert (rows[1]["file"], rows[1]["label"]) == ("bad.wav", "")
     assert rows[1]["error"] == 'no "sound"'
-    assert (rows[2]["label"], rows[2]["reason"]) == ("", "like nothing known")
+    assert (rows[2]["label"], rows[2]["reason"]) == ("", "unfamiliar")
 
 
 def test_answers_are_written_as_they_come() -> None:

@@ -35,6 +35,11 @@ def test_without_a_time_in_the_next_minute_there_is_no_use_in_waiting(said: str 
     assert wait(said) is None
 
 
-@pytest.mark.parametrize("status", [200, 429, 500, 502])
+@pytest.mark.parametrize("status", [200, 401, 500, 502])
 def test_only_a_busy_service_is_asked_again(status: int) -> None:
     assert wait("1", status=status) is None
+
+
+def test_a_client_that_asks_too_much_waits_as_long_as_it_is_told() -> None:
+    assert 3 <= (wait("3", status=429) or 0) <= 3 * 1.25
+    assert wait(None, status=429) is None

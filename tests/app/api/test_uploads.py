@@ -10,11 +10,13 @@ from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.api.places import Patience, Place
 from app.api.problems import ProblemError
 from app.api.uploads import read_body, read_file
 
 BOUNDARY = b"----boundary"
 LIMIT = 10_000
+PATIENCE = Patience(seconds=600, bytes_per_second=1)
 
 
 def part(name: str, content: bytes, filename: str | None = "clip.wav") -> bytes:
@@ -39,8 +41,18 @@ def request(chunks: Sequence[bytes], content_length: int | None = None) -> Reque
     return Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)
 
 
+def test_a_boundary_that_is_too_long_is_a_problem() -> None:
+    sent = request([part("file", b"x"), END])
+    boundary = b"multipart/form-data; boundary=" + b"b" * 300
+    sent.scope["headers"] = [(b"content-type", boundary)]
+    with pytest.raises(ProblemError) as error:
+        asyncio.run(read_file(sent, Place(PATIENCE), LIMIT))
+    assert error.value.problem.status == 400
+    assert "300 exceeds" in error.value.problem.detail
+
+
 def read(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
-    return bytes(asyncio.run(read_file(request(chunks, content_length), LIMIT)))
+    return bytes(asyncio.run(read_file(request(chunks, content_length), Place(PATIENCE), LIMIT)))
 
 
 @given(
@@ -89,7 +101,7 @@ def test_any_other_body_is_a_problem(body: bytes) -> None:
 
 
 def read_raw(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
-    return bytes(asyncio.run(read_body(request(chunks, content_length), LIMIT)))
+    return bytes(asyncio.run(read_body(request(chunks, content_length), Place(PATIENCE), LIMIT)))
 
 
 def test_a_body_of_the_limit_is_read_whole() -> None:

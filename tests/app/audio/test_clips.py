@@ -31,6 +31,13 @@ def test_clips_overlap_and_the_last_ends_with_the_recording(
     assert starts(samples, length=10, hop=5) == expected
 
 
+@pytest.mark.parametrize(("rest", "clips"), [(999, 1), (1000, 2)])
+def test_what_an_encoder_pads_is_no_clip(rest: int, clips: int) -> None:
+    recording = np.zeros(64_000 + rest, np.float32)
+    assert len(starts(recording.size, length=64_000, hop=32_000)) == clips
+    assert len(list(cut([recording], 64_000, 32_000, "repeat"))) == clips
+
+
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=9), st.integers(1, 60), st.data())
 def test_cutting_blocks_is_cutting_the_whole(
     blocks: list[int], length: int, data: st.DataObject

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app.audio import errors
-from app.audio.recording import Recording, read_recording
+from app.audio.errors import UnsupportedAudioError
+from app.audio.recording import Bounds, Recording, read_recording
 from tests.encoders import encode_av
 from tests.sounds import encode, make, tone
 
@@ -84,6 +85,13 @@ def test_lossy_formats_sound_like_the_wav(name: str) -> None:
     heard = recording.samples[lag : lag + MONO.size]
     difference = heard - MONO[: heard.size]
     assert np.mean(difference**2) < np.mean(MONO**2) * 10**-1.5
+
+
+@pytest.mark.parametrize("container", ["ipod", "mp4"])
+def test_what_the_encoder_padded_is_left_out_where_the_file_says_so(container: str) -> None:
+    recording = read(encode_av(STEREO, RATE, container, "aac", pts=0))
+    assert (recording.info.seconds, recording.seconds) == (2.5, 2.5)
+    assert best_lag(recording.samples, MONO) == 0
 
 
 def best_lag(heard: NDArray[np.float32], expected: NDArray[np.float32]) -> int:
@@ -229,6 +237,18 @@ def test_other_codecs_of_ffmpeg_never_see_an_upload() -> None:
         read(data)
 
 
+def test_other_codecs_are_not_even_opened_to_probe_them() -> None:
+    with av.logging.Capture(local=False) as said:
+        previous = av.logging.get_level()
+        av.logging.set_level(av.logging.VERBOSE)
+        try:
+            with pytest.raises(errors.UnsupportedAudioError):
+                read(encode_av(STEREO, RATE, "matroska", "ac3"))
+        finally:
+            av.logging.set_level(previous)
+    assert any("not on whitelist" in message for _, _, message in said)
+
+
 def test_a_film_without_sound_is_empty() -> None:
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as output:
@@ -239,3 +259,18 @@ def test_a_film_without_sound_is_empty() -> None:
             output.mux(packet)
     with pytest.raises(errors.EmptyAudioError, match="no sound track"):
         read(file.getvalue())
+
+
+def test_channels_and_rates_are_bounded() -> None:
+    many = np.tile(tone(440, seconds=0.1)[:, None], 33)
+    with pytest.raises(UnsupportedAudioError, match="33 channels; at most 32 are accepted"):
+        read(encode(many))
+    assert read(encode(many[:, :32])).info.channels == 32
+    slow = encode(tone(100, rate=3_999), 3_999)
+    with pytest.raises(UnsupportedAudioError, match="3999 Hz; 4000 to 768000 Hz are accepted"):
+        read(slow)
+    bounds = Bounds(max_channels=1, min_sample_rate=3_999, max_sample_rate=8_000)
+    options = {"sample_rate": 16_000, "max_seconds": 10, "bounds": bounds}
+    assert read_recording(slow, **options).info.sample_rate == 3_999
+    with pytest.raises(UnsupportedAudioError, match="16000 Hz; 3999 to 8000 Hz"):
+        read_recording(encode(tone(440)), **options)

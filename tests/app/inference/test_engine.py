@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from app.audio.clips import starts
 from app.audio.frontend import log_mel
-from app.inference.engine import OpenVinoEngine, calibrate, recording_logits
+from app.inference.engine import OpenVinoEngine, calibrate, recording_outputs
 from tests.app.audio.test_frontend import FRONT_END
 from tests.sounds import make
 
@@ -104,7 +104,7 @@ def test_every_clip_of_a_recording_is_answered_in_order(engine: OpenVinoEngine) 
     assert len(first_samples) == 20  # more than the engine is given at once
     clips = [samples[start : start + length] for start in first_samples]
     spectrograms = np.stack([log_mel(clip, FRONT_END) for clip in clips])[:, None]
-    logits = recording_logits(engine, samples, FRONT_END)
+    logits = recording_outputs(engine, samples, FRONT_END)
     np.testing.assert_allclose(logits, expected(spectrograms), rtol=5e-3, atol=5e-3)
 
 
@@ -120,3 +120,15 @@ def test_calibration_divides_the_logits(temperature: float) -> None:
     np.testing.assert_allclose(
         calibrate(logits, temperature), softmax(logits / temperature, axis=1), rtol=1e-6
     )
+
+
+def test_a_cache_that_cannot_be_used_is_done_without(graph: Path, tmp_path: Path) -> None:
+    spectrogram = np.ones((1, 1, FRONT_END.n_mels, FRONT_END.frames), np.float32)
+    blocked = tmp_path / "file"
+    blocked.touch()
+    assert OpenVinoEngine(graph, cache=blocked / "cache").infer(spectrogram).tolist() == [[1, 1]]
+    cache = tmp_path / "cache"
+    for _ in range(3):  # made, cut short, and made again
+        assert OpenVinoEngine(graph, cache=cache).infer(spectrogram).tolist() == [[1, 1]]
+        [network] = cache.glob("*.blob")
+        network.write_bytes(network.read_bytes()[:1000])

@@ -18,8 +18,9 @@ from app.checkpoints.card import Card
 from app.checkpoints.errors import DamagedCheckpointError, MissingCheckpointError
 from app.checkpoints.labels import TASKS, TaskName
 from app.inference.classifier import Answer
-from app.inference.engine import OpenVinoEngine, calibrate, recording_logits
+from app.inference.engine import OpenVinoEngine, recording_outputs
 from app.inference.explain import STRIDE, ClipError, Explainer, Explainers, explain_answer
+from app.inference.outputs import probabilities
 from tests.sounds import SOUNDS, make
 
 STORE = Path(__file__).parents[3] / "models_store"
@@ -46,7 +47,7 @@ def test_maps_and_bias_add_up_to_the_logits(
     spectrogram = clip_of(kind, card.front_end)
     maps = explainer.maps(spectrogram)
     rows, columns = (-(-size // STRIDE) for size in spectrogram.shape)
-    assert maps.shape == (len(card.labels), rows, columns)
+    assert maps.shape == (card.outputs, rows, columns)
     logits = engine.infer(spectrogram[None, None])[0]
     assert np.ptp(logits) > 20 * INT8
     np.testing.assert_allclose(maps.mean(axis=(1, 2)) + explainer.bias, logits, atol=INT8)
@@ -93,10 +94,13 @@ def test_a_network_that_ends_otherwise_is_refused(tmp_path: Path) -> None:
 
 
 def answer_to(samples: NDArray[np.float32], card: Card, engine: OpenVinoEngine) -> Answer:
-    probabilities = calibrate(recording_logits(engine, samples, card.front_end), card.temperature)
+    of_clips = probabilities(recording_outputs(engine, samples, card.front_end), card)
     return Answer(
-        probabilities=probabilities.mean(axis=0),
-        clip_probabilities=probabilities,
+        probabilities=of_clips.mean(axis=0),
+        unlabelled=None,
+        clip_probabilities=of_clips,
+        clip_unlabelled=[None] * len(of_clips),
+        clip_gaps=np.zeros(len(of_clips), bool),
         clip_starts=[],
         clip_seconds=card.front_end.clip_seconds,
         seconds=samples.size / card.front_end.sample_rate,
@@ -142,6 +146,9 @@ def test_an_explainer_is_compiled_once(tmp_path: Path) -> None:
     first = explainers.get(card)
     shutil.rmtree(root / "emotion")
     assert explainers.get(card) is first
+    explainers.forget("emotion", "hann")
+    with pytest.raises(MissingCheckpointError):
+        explainers.get(card)
 
 
 def test_a_store_that_has_changed_since_is_said_to_have(tmp_path: Path) -> None:
@@ -149,7 +156,7 @@ def test_a_store_that_has_changed_since_is_said_to_have(tmp_path: Path) -> None:
     path = root / "emotion" / "hann" / "card.json"
     card = store.load(root, "emotion", "hann").card
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": "next"}))
-    with pytest.raises(DamagedCheckpointError, match=r"now holds version next.*start it anew"):
+    with pytest.raises(DamagedCheckpointError, match=r"now holds version next.*told to reload"):
         Explainers(root).get(card)
     shutil.rmtree(root / "emotion")
     with pytest.raises(MissingCheckpointError):

@@ -15,10 +15,21 @@ def clips(*labels: int, sure: float = 0.9) -> np.ndarray:
     return found
 
 
-def stretches(probabilities: np.ndarray, hop: float = 2.0, shortest: float = 0.0) -> list[Stretch]:
+def stretches(
+    probabilities: np.ndarray,
+    hop: float = 2.0,
+    shortest: float = 0.0,
+    weights: np.ndarray | None = None,
+) -> list[Stretch]:
     starts = [hop * i for i in range(len(probabilities))]
-    seconds = starts[-1] + 4.0
-    return timeline(probabilities, starts, clip_seconds=4.0, seconds=seconds, shortest=shortest)
+    return timeline(
+        probabilities,
+        starts,
+        weights=np.ones(len(starts)) if weights is None else weights,
+        clip_seconds=4.0,
+        seconds=starts[-1] + 4.0,
+        shortest=shortest,
+    )
 
 
 def test_neighbours_of_one_label_are_one_stretch() -> None:
@@ -33,6 +44,13 @@ def test_a_change_lies_where_the_clips_of_both_meet() -> None:
     assert (first.start, first.label, second.label, second.end) == (0, 0, 2, 10)
     assert first.end == second.start
     assert 4 <= first.end <= 6
+
+
+def test_a_clip_of_little_weight_is_heard_only_where_no_other_is() -> None:
+    found = stretches(clips(0, 1, 2, 1, 0), weights=np.float64([1, 1e-3, 1, 1e-3, 1]))
+    assert [(s.start, s.end, s.label) for s in found] == [(0, 4, 0), (4, 8, 2), (8, 12, 0)]
+    alone = stretches(clips(0, 1, 0), hop=4.0, weights=np.float64([1, 1e-3, 1]))
+    assert [(s.start, s.end, s.label) for s in alone] == [(0, 4, 0), (4, 8, 1), (8, 12, 0)]
 
 
 def test_a_moment_that_is_hardly_more_probable_does_not_interrupt() -> None:

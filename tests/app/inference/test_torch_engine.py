@@ -48,5 +48,5 @@ def test_without_weights_it_says_what_to_do(tmp_path: Path) -> None:
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights"
     save_file({"conv": torch.zeros(1)}, path)
-    with pytest.raises(DamagedCheckpointError, match="ResNet50 with 10 labels"):
+    with pytest.raises(DamagedCheckpointError, match="ResNet50 with 10 outputs"):
         TorchEngine(checkpoint(tmp_path, path))

@@ -1,0 +1,56 @@
+"""What the process does at SIGTERM and SIGHUP while it serves."""
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def handled(
+    *, drain: Callable[[], None], drain_seconds: float, reload: Callable[[], None]
+) -> Iterator[None]:
+    """Handle signals on the running event loop, for as long as the context lasts.
+
+    SIGTERM calls `drain`, and `drain_seconds` later the server's own handler, which closes the
+    listener and waits for the requests that are left. More of them change nothing: a service
+    manager may send one to each process, and so does the parent of several workers. SIGHUP
+    calls `reload`. SIGINT is left to the server.
+
+    Outside the main thread, where Python handles no signals, nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    servers_own = signal.getsignal(signal.SIGTERM)
+    draining = False
+
+    def stop() -> None:
+        if callable(servers_own):
+            servers_own(signal.SIGTERM, None)
+        else:
+            signal.signal(signal.SIGTERM, servers_own)
+            signal.raise_signal(signal.SIGTERM)
+
+    def terminate() -> None:
+        nonlocal draining
+        if draining:
+            return
+        draining = True
+        log.info("draining: not ready any more, closing in %g s", drain_seconds)
+        drain()
+        loop.call_later(drain_seconds, stop)
+
+    loop.add_signal_handler(signal.SIGTERM, terminate)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, servers_own)

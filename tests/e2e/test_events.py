@@ -1,0 +1,231 @@
+"""`POST /classify/{task}` in Server-Sent Events, over a real socket."""
+
+import asyncio
+import io
+import json
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from httpx_sse import EventSource, ServerSentEvent
+
+from app.inference.answers import Classification, Progress
+from earshot.client import AsyncClient, Client, EarshotError
+from tests.e2e.test_classify import HEAD, MULTIPART, OCTETS, URBAN, WAV, problem
+from tests.serving import ServerClient, serve
+from tests.small_store import save_constant
+from tests.sounds import RATE, encode, make
+
+EVENTS = {"accept": "text/event-stream"}
+SECONDS = 48
+LONG = encode(np.tile(np.concatenate([make("siren", 7), make("drilling", 8)]), SECONDS // 4))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("events") / "store"
+    save_constant(root, "siren")
+    return root
+
+
+@pytest.fixture(scope="module")
+def client(root: Path) -> Iterator[ServerClient]:
+    with serve(models_dir=root, max_upload_bytes=2_000_000) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def half_a_day() -> bytes:
+    """A recording that is listened to for longer than any of the tests wait."""
+    file = io.BytesIO()
+    with soundfile.SoundFile(file, "w", 4_000, 1, format="FLAC") as flac:
+        for _ in range(12):
+            flac.write(np.zeros(3600 * flac.samplerate, np.float32))
+    return file.getvalue()
+
+
+def events(client: httpx.Client, data: bytes, **query: str) -> list[ServerSentEvent]:
+    with client.stream(
+        "POST", URBAN, files={"file": data}, params=query, headers=EVENTS
+    ) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert response.headers["cache-control"] == "no-store"
+        return list(EventSource(response).iter_sse())
+
+
+def test_progress_comes_before_the_answer_of_the_plain_route(client: httpx.Client) -> None:
+    *progress, answer = events(client, LONG, hop="1", top_k="2")
+    assert {event.event for event in progress} == {"progress"}
+    assert answer.event == "answer"
+    query = {"hop": "1", "top_k": "2"}
+    assert answer.json() == client.post(URBAN, files={"file": LONG}, params=query).json()
+    heard = [event.json() for event in progress]
+    # Blocks of eight clips of 2 s, a second apart, and what is left.
+    assert [each["seconds"] for each in heard] == [9, 17, 25, 33, 41, 48]
+    assert {each["total"] for each in heard} == {SECONDS}
+
+
+def test_a_short_recording_has_one_event_of_progress(client: httpx.Client) -> None:
+    progress, answer = events(client, WAV)
+    assert progress.json() == {"seconds": 2, "total": 2}
+    assert answer.json()["label"] == "siren"
+
+
+def test_the_whole_length_may_be_unknown(client: httpx.Client) -> None:
+    """An MP3 without a head that counts its frames."""
+    mp3 = encode(make("siren", 1), RATE, "MP3")
+    head = max(mp3.find(b"Xing"), mp3.find(b"Info"))
+    assert head > 0
+    progress, answer = events(client, mp3[:head] + b"none" + mp3[head + 4 :])
+    assert progress.json()["total"] is None
+    assert progress.json()["seconds"] == answer.json()["clip"]["seconds"]
+
+
+@pytest.mark.parametrize(
+    "accept", ["Text/Event-Stream; q=0.9", "application/json, text/event-stream"]
+)
+def test_accept_has_to_name_them(client: httpx.Client, accept: str) -> None:
+    headers = {"content-type": OCTETS, "accept": accept}
+    response = client.post(f"/v1{URBAN}", content=WAV, headers=headers)
+    assert response.text.startswith('event: progress\ndata: {"seconds":2.0,"total":2.0}\n\n')
+    for other in ("*/*", "text/*", "application/json"):
+        response = client.post(URBAN, content=WAV, headers=headers | {"accept": other})
+        assert response.json()["label"] == "siren"
+
+
+def test_what_goes_wrong_before_there_is_progress_has_its_status(client: httpx.Client) -> None:
+    def post(content: bytes, kind: str = OCTETS, **query: str) -> httpx.Response:
+        headers = EVENTS | {"content-type": kind}
+        return client.post(URBAN, content=content, params=query, headers=headers)
+
+    problem(post(b"a poem" * 99), 415, "unsupported-format")
+    problem(post(WAV[:20_000]), 422, "corrupt")
+    problem(post(bytes(2_000_001)), 413, "file-too-large")
+    problem(post(WAV, "text/plain"), 415, "unsupported-media-type")
+    problem(post(HEAD + WAV, MULTIPART["content-type"]), 400, "malformed-multipart")
+    problem(post(WAV, top_k="0"), 422, "invalid-parameter")
+    problem(post(WAV, window="hamming"), 503, "checkpoint-unavailable")
+
+
+# Whole at first: half a minute is heard before the damage.
+DAMAGED = bytearray(encode(np.tile(make("siren", 7), 48), RATE, "FLAC"))
+DAMAGED[-5_000:] = bytes(5_000)
+
+
+def test_what_goes_wrong_later_is_an_event_and_counted(client: httpx.Client) -> None:
+
+    def refused() -> float:
+        return figure(client, 'earshot_refusals_total{reason="corrupt"}')
+
+    before = refused()
+    first, *_, last = events(client, bytes(DAMAGED))
+    assert first.event == "progress"
+    assert last.event == "error"
+    found = last.json()
+    assert (found["type"], found["status"]) == ("/problems/corrupt", 422)
+    plain = client.post(URBAN, files={"file": bytes(DAMAGED)})
+    assert found["detail"] == problem(plain, 422, "corrupt")
+    assert found["request_id"]
+    assert refused() == before + 2
+
+
+def classify_waiting(address: str, content: bytes, told: list[Progress]) -> Classification:
+    with Client(address) as client:
+        return client.classify("urban-sound", content, on_progress=told.append)
+
+
+def classify_awaiting(address: str, content: bytes, told: list[Progress]) -> Classification:
+    async def ask() -> Classification:
+        async with AsyncClient(address) as client:
+            return await client.classify("urban-sound", content, on_progress=told.append)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("classify", [classify_waiting, classify_awaiting])
+def test_the_clients_are_told(
+    client: ServerClient, classify: Callable[..., Classification]
+) -> None:
+    address, told = str(client.base_url), []
+    answer = classify(address, LONG, told)
+    assert answer.model_dump(exclude_defaults=True) == json.loads(
+        client.post(URBAN, files={"file": LONG}).text
+    )
+    # Blocks of eight clips of 2 s, a second apart.
+    assert [each.seconds for each in told] == [9, 17, 25, 33, 41, 48]
+    assert {each.total for each in told} == {SECONDS}
+    with pytest.raises(EarshotError, match="damaged after") as error:
+        classify(address, bytes(DAMAGED), told)
+    assert (error.value.problem.status, len(told) > 6) == (422, True)
+    with pytest.raises(EarshotError) as error:
+        classify(address, b"a poem" * 99, told)
+    assert error.value.problem.type == "/problems/unsupported-format"
+
+
+def figure(client: httpx.Client, name: str) -> float:
+    """A figure of `/metrics`, 0 where there is none."""
+    for line in client.get("/metrics").text.splitlines():
+        if line.startswith(f"{name} "):
+            return float(line.rpartition(" ")[2])
+    return 0.0
+
+
+def stream(client: httpx.Client, content: bytes) -> Iterator[str]:
+    """The lines of an answer that takes long; closed, the connection is too."""
+    headers = EVENTS | {"content-type": OCTETS}
+    with httpx.stream(
+        "POST",
+        client.base_url.join(URBAN),
+        content=content,
+        params={"hop": "0.25"},
+        headers=headers,
+        timeout=60,
+    ) as response:
+        yield from response.iter_lines()
+
+
+def test_a_client_that_goes_away_stops_the_work(root: Path, half_a_day: bytes) -> None:
+    with serve(models_dir=root, max_requests=1, max_seconds=50_000) as client:
+        lines = stream(client, half_a_day)
+        assert next(lines) == "event: progress"
+        problem(client.post(URBAN, files={"file": WAV}), 503, "overloaded")
+        lines.close()
+        while (response := client.post(URBAN, files={"file": WAV})).status_code == 503:
+            pass
+        assert response.json()["label"] == "siren"
+        # Two seconds, and nothing of the half day.
+        assert figure(client, "earshot_audio_seconds_total") == 2
+
+
+def test_the_deadline_holds(root: Path, half_a_day: bytes) -> None:
+    with serve(models_dir=root, request_seconds=5, max_seconds=50_000) as client:
+        *_, name, data, _ = stream(client, half_a_day)
+        assert name == "event: error"
+        assert json.loads(data.removeprefix("data: "))["type"] == "/problems/deadline"
+        assert figure(client, 'earshot_refusals_total{reason="deadline"}') == 1
+
+
+def test_a_server_that_stops_finishes_what_has_begun(root: Path) -> None:
+    with serve(models_dir=root) as client:
+        with client.stream("POST", URBAN, files={"file": LONG}, headers=EVENTS) as response:
+            lines = response.iter_lines()
+            assert next(lines) == "event: progress"
+            client.signal(signal.SIGTERM)
+            assert "event: answer" in list(lines)
+        client.wait()
+
+
+def test_a_server_that_can_wait_no_longer_says_so(root: Path, half_a_day: bytes) -> None:
+    with serve(models_dir=root, shutdown_seconds=1, max_seconds=50_000) as client:
+        lines = stream(client, half_a_day)
+        assert next(lines) == "event: progress"
+        client.signal(signal.SIGTERM)
+        *_, name, data, _ = lines
+        assert name == "event: error"
+        assert json.loads(data.removeprefix("data: "))["type"] == "/problems/draining"
+        client.wait()
