@@ -26,7 +26,13 @@ from training.recipes import RECIPES, TEACHING, Recipe, label_pretraining
 from training.report import write_report
 from training.runs import FP32_MODEL, RunError
 from training.splits import SplitError
-from training.tables import calibration_table, figures_table, measured_cards, recall_table
+from training.tables import (
+    calibration_table,
+    familiarity_table,
+    figures_table,
+    measured_cards,
+    recall_table,
+)
 from training.train import Job, train
 
 log = logging.getLogger(__name__)
@@ -91,7 +97,7 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
 
 def _tables(options: argparse.Namespace, _: str) -> None:
     cards = measured_cards(options.store)
-    for table in (figures_table, calibration_table, recall_table):
+    for table in (figures_table, calibration_table, familiarity_table, recall_table):
         sys.stdout.write(table(cards) + "\n")
 
 

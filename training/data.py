@@ -232,8 +232,26 @@ class TutoredSet(_SoftLabels):
         return both.astype(np.float32, copy=False)
 
 
+class Spectrograms(Dataset[Tensor]):
+    """The first clip of each recording as it is served, `[1, mels, frames]`."""
+
+    def __init__(self, clips: Sequence[Clip], waveforms: Waveforms, front_end: FrontEnd) -> None:
+        self._clips = clips
+        self._waveforms = waveforms
+        self._front_end = front_end
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitem__(self, index: int) -> Tensor:
+        length = self._front_end.clip_samples
+        waveform = self._waveforms[self._clips[index]]
+        samples = fill(waveform, length, self._front_end.short_clip)[:length]
+        return torch.from_numpy(log_mel(samples, self._front_end))[None]
+
+
 class FirstClips(Dataset[tuple[Tensor, int]]):
-    """The first clip of each recording as served, with its label: to watch a run by."""
+    """The first clip of each recording as it is served, with its label: to watch a run by."""
 
     def __init__(
         self,
@@ -242,17 +260,11 @@ class FirstClips(Dataset[tuple[Tensor, int]]):
         front_end: FrontEnd,
         labels: Sequence[str],
     ) -> None:
-        self._clips = clips
-        self._waveforms = waveforms
-        self._front_end = front_end
-        self._labels = labels
+        self._spectrograms = Spectrograms(clips, waveforms, front_end)
+        self._labels = [labels.index(clip.label) for clip in clips]
 
     def __len__(self) -> int:
-        return len(self._clips)
+        return len(self._labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        clip = self._clips[index]
-        length = self._front_end.clip_samples
-        samples = fill(self._waveforms[clip], length, self._front_end.short_clip)[:length]
-        spectrogram = torch.from_numpy(log_mel(samples, self._front_end))[None]
-        return spectrogram, self._labels.index(clip.label)
+        return self._spectrograms[index], self._labels[index]

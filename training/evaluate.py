@@ -1,6 +1,6 @@
 """`earshot evaluate`: what a checkpoint answers on clips that it was not trained on.
 
-The only writer of a card's metrics and temperature.
+The only writer of a card's metrics, temperature and threshold of familiarity.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,19 @@ from app.audio.frontend import FrontEnd
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.errors import CheckpointError
-from app.checkpoints.metrics import Metrics, Scores
-from app.inference.engine import OpenVinoEngine, recording_logits
+from app.checkpoints.metrics import FamiliarityScores, ForeignScores, Metrics, Scores
+from app.inference.engine import OpenVinoEngine, recording_outputs
 from training import scores
 from training.datasets import Clip
 from training.material import Source, prepare
-from training.waveforms import Waveforms
+from training.waveforms import Waveforms, decode_all, readable
 
 _THREADS = 2
+# Of held-out clips, the share that shall get a label: who asks about a known sound wants an answer.
+_ANSWERED = 0.95
+
+Outputs = Sequence[NDArray[np.float32]]
+"""of each recording, shape `[clips, Card.outputs]`"""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class Measurement:
 
     metrics: Metrics
     temperature: float
+    threshold: float | None
+    """of familiarity; None where the checkpoint does not tell it"""
     answers: Answers
 
 
@@ -76,10 +83,12 @@ class Evaluation:
         material = prepare(clips, folds, sample_rate=sample_rate, cache=self.cache)
         test, waveforms = material.test, material.waveforms
         truth = np.array([card.labels.index(clip.label) for clip in test])
-        logits = _logits(checkpoint.model, test, waveforms, card.front_end)
+        outputs = _outputs(checkpoint.model, test, waveforms, card.front_end)
+        logits = _logits(outputs, card)
         temperature = round(scores.fit_temperature(logits, truth), 4)
         probabilities = scores.recording_probabilities(logits, temperature)
         calibrated = scores.cross_fitted_probabilities(logits, truth, [c.group for c in test])
+        threshold, familiarity = self._familiarity(checkpoint, clips, outputs)
         answers = Answers(tuple(test), card.labels, truth, probabilities)
         metrics = Metrics(
             protocol=_protocol(folds),
@@ -93,9 +102,37 @@ class Evaluation:
             ),
             accuracy_fp32=None
             if fp32 is None
-            else _accuracy(_logits(fp32, test, waveforms, card.front_end), truth, temperature),
+            else _accuracy(
+                _logits(_outputs(fp32, test, waveforms, card.front_end), card), truth, temperature
+            ),
+            familiarity=familiarity,
         )
-        return Measurement(metrics, temperature, answers)
+        return Measurement(metrics, temperature, threshold, answers)
+
+    def _familiarity(
+        self, checkpoint: store.Checkpoint, clips: Sequence[Clip], held_out: Outputs
+    ) -> tuple[float | None, FamiliarityScores | None]:
+        """The threshold, chosen on what was held out, and how foreign clips fare by it."""
+        card = checkpoint.card
+        if card.familiarity is None:
+            return None, None
+        known = np.concatenate(held_out)[:, -1]
+        threshold = round(float(np.quantile(known, 1 - _ANSWERED)), 4)
+        by_kind = {}
+        foreign = self.source.load_foreign(card.task, clips)
+        for kind, strange in foreign.measured.items() if foreign else ():
+            rate = card.front_end.sample_rate
+            waveforms = decode_all(strange, sample_rate=rate, cache=self.cache)
+            usable = readable(strange, waveforms)
+            outputs = _outputs(checkpoint.model, usable, waveforms, card.front_end)
+            familiar = np.concatenate(outputs)[:, -1]
+            by_kind[kind] = ForeignScores(
+                clips=len(familiar),
+                auroc=round(scores.auroc(known, familiar), 4),
+                refused=round(float(np.mean(familiar < threshold)), 4),
+            )
+        answered = round(float(np.mean(known >= threshold)), 4)
+        return threshold, FamiliarityScores(answered=answered, foreign=by_kind)
 
 
 def evaluate(
@@ -127,6 +164,8 @@ def evaluate(
         "metrics": measured.metrics,
         "sibling_metrics": tuple(each.metrics for each in of_siblings),
         "temperature": measured.temperature,
+        "familiarity": checkpoint.card.familiarity
+        and checkpoint.card.familiarity.model_copy(update={"threshold": measured.threshold}),
     }
     card = checkpoint.card.model_copy(update=update)
     return store.replace_card(checkpoint, card), [measured, *of_siblings]
@@ -143,13 +182,17 @@ def _require_sibling(card: Card, other: Card) -> None:
         raise CheckpointError(f"{other.version} held out the same as {card.version}")
 
 
-def _logits(
+def _logits(outputs: Outputs, card: Card) -> list[NDArray[np.float32]]:
+    return [of_recording[:, : len(card.labels)] for of_recording in outputs]
+
+
+def _outputs(
     model: Path, clips: Sequence[Clip], waveforms: Waveforms, front_end: FrontEnd
 ) -> list[NDArray[np.float32]]:
     engine = OpenVinoEngine(model)
 
     def answer(clip: Clip) -> NDArray[np.float32]:
-        return recording_logits(engine, waveforms[clip], front_end)
+        return recording_outputs(engine, waveforms[clip], front_end)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         answers = track(pool.map(answer, clips), description=model.name, total=len(clips))

@@ -3,11 +3,12 @@
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -16,11 +17,14 @@ from safetensors.torch import save_file
 
 from app.audio.frontend import FrontEnd
 from app.checkpoints import store
-from app.checkpoints.card import Card
+from app.checkpoints.card import Card, Familiarity
 from training.data import FirstClips
+from training.datasets import Clip
+from training.familiarity import add_familiarity
 from training.material import Material, Source, prepare
 from training.network import ResNetAudioClassifier
 from training.runs import FP32_MODEL, RunRecord, load_run
+from training.waveforms import decode_all, readable
 
 INPUT, OUTPUT = "spectrogram", "logits"
 
@@ -42,11 +46,12 @@ def export(
     """
     record, network = load_run(run)
     fp32 = run / FP32_MODEL
-    write_onnx(network, record.front_end, fp32)
     clips, _ = source.load(record.task)
     material = prepare(
         clips, record.training.held_out, sample_rate=record.front_end.sample_rate, cache=cache
     )
+    familiarity = _learn_familiarity(network, record, material, source, clips, cache)
+    write_onnx(network, record.front_end, fp32)
     spectrograms = _calibration(material, record)
     with tempfile.TemporaryDirectory() as folder:
         int8 = Path(folder) / store.MODEL
@@ -59,6 +64,7 @@ def export(
             labels=record.labels,
             front_end=record.front_end,
             temperature=1.0,
+            familiarity=familiarity,
             training=record.training,
             metrics=None,
             files={store.MODEL: store.sha256(int8)},
@@ -68,6 +74,27 @@ def export(
             files[store.WEIGHTS] = Path(folder) / store.WEIGHTS
             write_weights(network, files[store.WEIGHTS])
         return store.save(root, card, files)
+
+
+def _learn_familiarity(
+    network: ResNetAudioClassifier,
+    record: RunRecord,
+    material: Material,
+    source: Source,
+    clips: Sequence[Clip],
+    cache: Path,
+) -> Familiarity | None:
+    """Give the network its last output, where there is anything to learn it from."""
+    foreign = source.load_foreign(record.task, clips)
+    if foreign is None:
+        return None
+    rate = record.front_end.sample_rate
+    waveforms = decode_all([*material.train, *foreign.learned], sample_rate=rate, cache=cache)
+    others = readable(foreign.learned, waveforms)
+    add_familiarity(
+        network, material.train, others, waveforms, record.front_end, record.training.seed
+    )
+    return Familiarity(foreign=foreign.kinds)
 
 
 def write_weights(network: ResNetAudioClassifier, path: Path) -> None:
@@ -123,7 +150,15 @@ def quantise(fp32: Path, int8: Path, spectrograms: NDArray[np.float32]) -> None:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
+            # A millionth of the work, and its outputs have little in common: they would be
+            # rounded by one scale.
+            nodes_to_exclude=_linear_layers(prepared),
         )
+
+
+def _linear_layers(model: Path) -> list[str]:
+    graph = onnx.load(model).graph
+    return [node.name for node in graph.node if node.op_type in ("Gemm", "MatMul")]
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its package has no types

@@ -7,6 +7,7 @@ from pathlib import Path
 from app.checkpoints.labels import LABELS, TaskName
 from training.datasets import Clip, load_task, load_unlabelled
 from training.datasets.folders import load_folders
+from training.foreign import Foreign, foreign_clips
 from training.held_out import Folds
 from training.splits import hold_out, require_groups, require_labels, require_learnable
 from training.waveforms import Waveforms, decode_all, readable
@@ -38,6 +39,16 @@ class Source:
         Raises CorpusError when a corpus that is there is not as expected.
         """
         return [] if self.folder_per_class else load_unlabelled(self.data, task)
+
+    def load_foreign(self, task: TaskName, known: Sequence[Clip]) -> Foreign | None:
+        """Clips of no known kind; None where there are none to learn from.
+
+        Raises CorpusError when a corpus that is there is not as expected.
+        """
+        if self.folder_per_class:
+            return None
+        foreign = foreign_clips(self.data, task, known)
+        return foreign if foreign.learned else None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The network: torchvision's ResNet50 with a stem of one channel."""
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
@@ -25,6 +26,27 @@ class ResNetAudioClassifier(nn.Module):
         """Logits `[batch, outputs]`."""
         logits: Tensor = self.head(self.body(spectrogram))
         return logits
+
+    @property
+    def linear(self) -> nn.Linear:
+        """The last layer."""
+        layer = self.head[1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def add_output(self, weight: Tensor, bias: float) -> None:
+        """Add an output behind the others, which stay as they are.
+
+        Args:
+            weight: of the features, shape `[features]`.
+            bias: its offset.
+        """
+        old = self.linear
+        new = nn.Linear(old.in_features, old.out_features + 1)
+        with torch.no_grad():
+            new.weight.copy_(torch.vstack([old.weight, weight]))
+            new.bias.copy_(torch.cat([old.bias, torch.tensor([bias])]))
+        self.head[1] = new
 
     def load_body(self, state: dict[str, Tensor]) -> None:
         """Take the weights of another network's body; the head stays as it is.

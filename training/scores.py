@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from sklearn.metrics import confusion_matrix, f1_score
+from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
 from app.checkpoints.metrics import Scores
 from app.inference.engine import calibrate
@@ -88,6 +88,12 @@ def expected_calibration_error(
         for b in np.unique(bins)
     ]
     return float(sum(gaps))
+
+
+def auroc(known: NDArray[np.float32], foreign: NDArray[np.float32]) -> float:
+    """Share of the pairs in which the known one is larger, ties counted half."""
+    truth = np.repeat([1, 0], [len(known), len(foreign)])
+    return float(roc_auc_score(truth, np.concatenate([known, foreign])))
 
 
 def _where(condition: NDArray[np.bool_]) -> list[int]:

@@ -62,6 +62,26 @@ def recall_table(cards: Sequence[MeasuredCard]) -> str:
     return "\n".join(tables)
 
 
+def familiarity_table(cards: Sequence[MeasuredCard]) -> str:
+    """A Markdown table of what each checkpoint refuses to name."""
+    heading = ("task", "window", "foreign sounds", "clips", "AUROC", "refused", "known, answered")
+    rows = [
+        (
+            card.task,
+            card.front_end.window,
+            kind,
+            str(foreign.clips),
+            f"{foreign.auroc:.3f}",
+            f"{foreign.refused:.1%}",
+            f"{metrics.familiarity.answered:.1%}",
+        )
+        for card, metrics in cards
+        if metrics.familiarity is not None
+        for kind, foreign in metrics.familiarity.foreign.items()
+    ]
+    return markdown(heading, rows)
+
+
 def _rows(card: Card, metrics: Metrics) -> Iterator[tuple[str, ...]]:
     for corpus, scores in metrics.by_corpus.items():
         what = f"{corpus}: {', '.join(metrics.held_out.get(corpus, ()))}"

@@ -7,18 +7,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.preprocessing import StandardScaler
 
 from training.balance import balanced_weights
 from training.datasets import Clip
+from training.regression import fit_logistic
 from training.teacher import Yamnet
 from training.waveforms import Waveforms
 
 _READERS = 5
-# Of the inverse penalty, in sklearn's terms: a thousand features of a few thousand clips.
-_C = 1e-3
 
 
 class Tutor:
@@ -53,7 +50,7 @@ class Tutor:
         readers = []
         for number, (others, own) in enumerate(folds.split(embeddings, truth, groups)):
             weights = balanced_weights([clips[i] for i in others], by_label=True)
-            readers.append(_fit(embeddings[others], truth[others], weights, len(labels)))
+            readers.append(fit_logistic(embeddings[others], truth[others], weights, len(labels)))
             self._reader_of |= dict.fromkeys(groups[own].tolist(), number)
         self._weights = np.stack([weights for weights, _ in readers])
         self._biases = np.stack([biases for _, biases in readers])
@@ -66,24 +63,3 @@ class Tutor:
         scores = self._weights[readers] @ embedding + self._biases[readers]
         mean: NDArray[np.float32] = softmax(scores, axis=1).mean(axis=0)
         return mean
-
-
-def _fit(
-    embeddings: NDArray[np.float32],
-    truth: NDArray[np.intp],
-    weights: NDArray[np.float64],
-    labels: int,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Weights `[labels, features]` and biases `[labels]`; a label that does not occur gets none."""
-    scaler = StandardScaler().fit(embeddings)
-    model = LogisticRegression(C=_C, max_iter=500)
-    model.fit(scaler.transform(embeddings), truth, sample_weight=weights * len(truth))
-    coefficients, intercepts = model.coef_, model.intercept_
-    if len(model.classes_) == 2:  # of two, sklearn gives the second alone
-        coefficients = np.concatenate([-coefficients, coefficients]) / 2
-        intercepts = np.concatenate([-intercepts, intercepts]) / 2
-    of_labels = np.zeros((labels, embeddings.shape[1]), np.float32)
-    biases = np.full(labels, -np.inf, np.float32)
-    of_labels[model.classes_] = coefficients / scaler.scale_
-    biases[model.classes_] = intercepts - (coefficients / scaler.scale_) @ scaler.mean_
-    return of_labels, biases

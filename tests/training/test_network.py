@@ -40,3 +40,15 @@ def test_the_body_is_taken_and_the_head_is_not() -> None:
 def test_other_weights_are_refused() -> None:
     with pytest.raises(RuntimeError, match="Missing key"):
         ResNetAudioClassifier(7).load_body({"something": torch.zeros(1)})
+
+
+def test_an_output_is_added_behind_the_others() -> None:
+    torch.manual_seed(0)
+    network = ResNetAudioClassifier(3).eval()
+    x = torch.randn(2, 1, 64, 64)
+    before = network(x)
+    weight = torch.randn(2048)
+    network.add_output(weight, 0.25)
+    after = network(x)
+    torch.testing.assert_close(after[:, :3], before)
+    torch.testing.assert_close(after[:, 3], network.body(x) @ weight + 0.25)

@@ -1,16 +1,23 @@
 """The tables that are printed of a store are what its cards say."""
 
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from app.checkpoints import store
 from app.checkpoints.labels import LABELS
 from training.tables import (
+    MeasuredCard,
     calibration_table,
+    familiarity_table,
     figures_table,
     markdown,
     measured_cards,
     recall_table,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_table_is_markdown() -> None:
@@ -38,3 +45,25 @@ def test_the_figures_are_the_cards(trained_store: Path) -> None:
     ]
     row = " | ".join(("hann", "urbansound8k", *recalls))
     assert f"| {row} |" in recall_table(cards)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> list[MeasuredCard]:
+    return measured_cards(ROOT / "models_store")
+
+
+@pytest.mark.parametrize(
+    "table", [figures_table, calibration_table, familiarity_table, recall_table]
+)
+def test_the_docs_hold_the_tables_of_the_cards(
+    shipped: list[MeasuredCard], table: Callable[[list[MeasuredCard]], str]
+) -> None:
+    assert table(shipped).strip() in (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_shows_rows_of_them(shipped: list[MeasuredCard]) -> None:
+    printed = figures_table(shipped).splitlines()
+    text = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in text if line.startswith(("| urban-sound |", "| emotion |"))]
+    assert len(rows) >= 6
+    assert [row for row in rows if row not in printed] == []
