@@ -24,9 +24,10 @@ fuzz: $(VENV)/.fuzz ## fuzz each target for FUZZ_SECONDS; what is found is kept 
 			-max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/found/ || exit 1; \
 	done
 
-bench: $(VENV)/.dev ## measure speed, beside other servers (needs wrk)
-	$(VENV)/bin/python -m benchmarks.micro
-	$(VENV)/bin/python -m benchmarks.http
+bench: $(VENV)/.bench ## measure speed, beside other servers (Linux, needs wrk)
+	for what in micro bare http formats process costs; do \
+		$(VENV)/bin/python -m benchmarks.$$what || exit 1; \
+	done
 
 faults: $(VENV)/.dev ## kill, fill, damage, drop, dribble, stop and overload real servers (Linux, root)
 	$(VENV)/bin/python -m reliability.faults
@@ -62,6 +63,10 @@ $(VENV)/.service: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) --editable '.[training,dev]'
 	touch $(VENV)/.service $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP) --editable '.[bench]'
+	touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev
 	$(PIP) --editable '.[fuzz]'

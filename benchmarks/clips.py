@@ -10,10 +10,10 @@ SAMPLE_RATE = 44_100
 SECONDS = 4.0
 
 
-def samples(seconds: float = SECONDS) -> np.ndarray:
+def samples(seconds: float = SECONDS, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """Stereo float32 `[frames, 2]`: gliding tones in noise, full enough for any codec."""
     rng = np.random.default_rng(0)
-    times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    times = np.arange(round(seconds * sample_rate)) / sample_rate
     glide = np.sin(2 * np.pi * (300 + 100 * np.sin(times)) * times)
     noise = rng.standard_normal((times.size, 2))
     return (0.3 * glide[:, None] + 0.05 * noise).astype(np.float32)

@@ -12,9 +12,9 @@ from time import perf_counter
 import httpx
 
 from benchmarks import clips
-from benchmarks.http import FORMATS
 from benchmarks.servers import serve
 
+FORMATS = ("wav", "mp3", "m4a")
 _WARM_UP = 5
 
 

@@ -1,88 +1,176 @@
-"""Earshot beside other servers on the same machine: throughput, latency, memory, start.
+"""Earshot beside other servers on the same machine: throughput and latency by concurrency.
 
 python -m benchmarks.http [--rounds N] [--seconds N] [--out DIR]
 
-The servers take turns within each round, so that what slows the machine slows them all;
-figures are medians over rounds, and ratios are medians of the ratios of each round.
+The servers, and the bare network, take turns within each round, so that what slows the machine
+slows them all; figures are medians over rounds, and ratios are medians of the ratios of each
+round. Prints tables, and writes `http.json` and `performance.png`.
 """
 
 import argparse
 import json
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
 from benchmarks import clips
-from benchmarks.load import measure
+from benchmarks.bare import Bare
+from benchmarks.load import Load, measure
 from benchmarks.servers import serve
 
 CONCURRENCIES = (1, 2, 4, 8, 16, 32)
-FORMATS = ("wav", "mp3", "m4a")
-SERVERS = ("earshot", "naive")
+SERVERS: Mapping[str, tuple[str, dict[str, str]]] = {
+    "earshot": ("earshot", {}),
+    "earshot, 2 streams": ("earshot", {"EARSHOT_STREAMS": "2"}),
+    "litserve": ("litserve", {}),
+    "naive": ("naive", {}),
+}
+"""what is measured -> the server's name and environment"""
+
+Round = dict[str, dict[int, Load]]
+"""server -> concurrency -> what it did"""
 
 
 def main() -> None:
-    """Measure, print a table and write `http.json`."""
+    """Measure, print tables, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=5, help="of each measurement")
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    bare = Bare()
+    rounds: list[Round] = []
+    networks: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        files = {}
-        for format_ in FORMATS:
-            files[format_] = Path(folder) / f"clip.{format_}"
-            files[format_].write_bytes(clips.encode(clips.samples(), format_))
-        results = {
-            "concurrency": by_concurrency(files["wav"], options.rounds, options.seconds),
-            "formats": by_format(files, options.rounds, options.seconds),
-        }
-    (options.out / "http.json").write_text(json.dumps(results, indent=2) + "\n")
-    print(table(results["concurrency"]))
-
-
-def by_concurrency(
-    clip: Path, rounds: int, seconds: int
-) -> dict[str, dict[int, list[dict[str, float]]]]:
-    """server -> concurrency -> what was measured in each round."""
-    found: dict[str, dict[int, list[dict[str, float]]]] = {
-        name: {concurrency: [] for concurrency in CONCURRENCIES} for name in SERVERS
+        clip = Path(folder) / "clip.wav"
+        clip.write_bytes(clips.encode(clips.samples(), "wav"))
+        for _ in range(options.rounds):
+            rounds.append(one_round(clip, options.seconds))
+            networks.append(max(bare.table(seconds=1).values()))
+    figures = medians(rounds)
+    print(table(figures), end="\n\n")
+    print(table_of_ratios(ratios(rounds, networks)), end="\n\n")
+    print(f"The bare network, at its best: {median(networks):.0f} clips a second.")
+    result = {
+        "rounds": [
+            {
+                name: {count: vars(load) for count, load in by_count.items()}
+                for name, by_count in one.items()
+            }
+            for one in rounds
+        ],
+        "networks": networks,
     }
-    for _ in range(rounds):
-        for name in SERVERS:
-            with serve(name, clip.read_bytes()) as server:
-                for concurrency in CONCURRENCIES:
-                    load = measure(server.url, clip, concurrency=concurrency, seconds=seconds)
-                    found[name][concurrency].append(vars(load))
+    (options.out / "http.json").write_text(json.dumps(result, indent=2) + "\n")
+    draw(figures, options.out / "performance.png")
+
+
+def one_round(clip: Path, seconds: int) -> Round:
+    """Each server at each concurrency, once."""
+    found: Round = {}
+    for name, (server_name, environment) in SERVERS.items():
+        with serve(server_name, clip.read_bytes(), **environment) as server:
+            found[name] = {
+                concurrency: measure(server.url, clip, concurrency=concurrency, seconds=seconds)
+                for concurrency in CONCURRENCIES
+            }
     return found
 
 
-def by_format(files: dict[str, Path], rounds: int, seconds: int) -> dict[str, list[float]]:
-    """format -> median latency at concurrency 1, ms, in each round; Earshot alone."""
-    found: dict[str, list[float]] = {name: [] for name in files}
-    with serve("earshot", files["wav"].read_bytes()) as server:
-        for _ in range(rounds):
-            for name, clip in files.items():
-                load = measure(server.url, clip, concurrency=1, seconds=seconds)
-                found[name].append(load.p50_ms)
+def medians(rounds: list[Round]) -> Round:
+    """Over rounds, each figure by itself; errors are added up."""
+
+    def of(name: str, concurrency: int) -> Load:
+        loads = [one[name][concurrency] for one in rounds]
+        return Load(
+            requests_per_second=median(load.requests_per_second for load in loads),
+            p50_ms=median(load.p50_ms for load in loads),
+            p99_ms=median(load.p99_ms for load in loads),
+            errors=sum(load.errors for load in loads),
+        )
+
+    return {name: {count: of(name, count) for count in rounds[0][name]} for name in rounds[0]}
+
+
+def ratios(rounds: list[Round], networks: list[float]) -> dict[str, float]:
+    """Of Earshot to the others, and of its latencies to each other: medians over rounds.
+
+    Args:
+        rounds: what the servers did.
+        networks: clips a second of the bare network at its best, in each round.
+    """
+
+    def over(ratio: Callable[[Round], float]) -> float:
+        return median(map(ratio, rounds))
+
+    found = {}
+    for other in rounds[0]:
+        if not other.startswith("earshot"):
+            found[f"requests/s at concurrency 8, against {other}"] = over(
+                lambda one, other=other: (
+                    one["earshot"][8].requests_per_second / one[other][8].requests_per_second
+                )
+            )
+            found[f"p50 at concurrency 1, {other} against earshot"] = over(
+                lambda one, other=other: one[other][1].p50_ms / one["earshot"][1].p50_ms
+            )
+    best = [max(load.requests_per_second for load in one["earshot"].values()) for one in rounds]
+    found["requests/s at its best concurrency, against clips/s of the bare network"] = median(
+        rate / network for rate, network in zip(best, networks, strict=True)
+    )
+    found["p99 against p50 at concurrency 8"] = over(
+        lambda one: one["earshot"][8].p99_ms / one["earshot"][8].p50_ms
+    )
     return found
 
 
-def table(results: dict[str, dict[int, list[dict[str, float]]]]) -> str:
+def table(figures: Round) -> str:
     """Markdown: a row for each server and concurrency."""
     lines = [
         "| server | concurrency | requests/s | p50 ms | p99 ms | errors |",
         "|---|---|---|---|---|---|",
     ]
-    for name, by_count in results.items():
-        for concurrency, rounds in by_count.items():
-            middle = {key: median(each[key] for each in rounds) for key in rounds[0]}
+    for name, by_count in figures.items():
+        for concurrency, load in by_count.items():
             lines.append(
-                f"| {name} | {concurrency} | {middle['requests_per_second']:.1f} "
-                f"| {middle['p50_ms']:.1f} | {middle['p99_ms']:.1f} | {middle['errors']:.0f} |"
+                f"| {name} | {concurrency} | {load.requests_per_second:.1f} "
+                f"| {load.p50_ms:.1f} | {load.p99_ms:.1f} | {load.errors} |"
             )
     return "\n".join(lines)
+
+
+def table_of_ratios(found: dict[str, float]) -> str:
+    """Markdown: a row for each ratio."""
+    rows = [f"| {name} | {ratio:.2f} |" for name, ratio in found.items()]
+    return "\n".join(["| ratio | |", "|---|---|", *rows])
+
+
+def draw(figures: Round, file: Path) -> None:
+    """Throughput and latency against concurrency."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    throughput, latency = figure.subplots(1, 2)
+    for name, by_count in figures.items():
+        counts, loads = list(by_count), list(by_count.values())
+        throughput.plot(counts, [load.requests_per_second for load in loads], "o-", label=name)
+        (line,) = latency.plot(counts, [load.p50_ms for load in loads], "o-", label=f"{name}, p50")
+        latency.plot(counts, [load.p99_ms for load in loads], ":", color=line.get_color())
+    throughput.set_ylabel("requests/s")
+    latency.set_ylabel("latency, ms (dotted: p99)")
+    latency.set_yscale("log")
+    throughput.set_ylim(bottom=0)
+    throughput.legend()
+    for axes in (throughput, latency):
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(CONCURRENCIES, [str(count) for count in CONCURRENCIES])
+        axes.set_xlabel("concurrency")
+        axes.grid(alpha=0.3)
+    figure.savefig(file, dpi=120)
 
 
 if __name__ == "__main__":

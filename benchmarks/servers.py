@@ -14,27 +14,50 @@ import httpx
 
 PATH = "/classify/urban-sound"
 _PATIENCE_SECONDS = 120.0
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 COMMANDS: Mapping[str, list[str]] = {
     "earshot": ["-m", "app"],
     "naive": ["-m", "uvicorn", "benchmarks.naive_server:app", "--log-level", "warning", "--port"],
+    "litserve": ["-m", "benchmarks.litserve_server"],
 }
+"""what Python is given; all but Earshot take their port as the last argument"""
 
 
 @dataclass(frozen=True)
 class Server:
     """A running server."""
 
-    url: str
-    """that clips are posted to"""
+    port: int
     process_id: int
     first_answer_seconds: float
     """from the start of the process to its first answer"""
 
+    @property
+    def url(self) -> str:
+        """That clips are posted to."""
+        return _url(self.port)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """That it listens on."""
+        return "127.0.0.1", self.port
+
     def resident_bytes(self) -> int:
-        """Memory that the process holds in RAM (Linux)."""
-        pages = int(Path(f"/proc/{self.process_id}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        """Memory that the process and its children hold in RAM (Linux)."""
+        pages = [int(_stat(one, "statm")[1]) for one in self._processes()]
+        return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu_seconds(self) -> float:
+        """Time that the process and its children have had a core (Linux)."""
+        # Fields 14 and 15 of the file, of which the first two are cut off (proc(5)).
+        ticks = [sum(map(int, _stat(one, "stat")[11:13])) for one in self._processes()]
+        return sum(ticks) / _TICKS
+
+    def _processes(self) -> list[int]:
+        """Its process and those that this has started."""
+        children = _stat(self.process_id, f"task/{self.process_id}/children")
+        return [self.process_id, *map(int, children)]
 
 
 @contextmanager
@@ -49,12 +72,15 @@ def serve(name: str, clip: bytes, **environment: str) -> Iterator[Server]:
     started = time.perf_counter()
     process = subprocess.Popen(command, env=os.environ | environment)
     try:
-        url = f"http://127.0.0.1:{port}{PATH}"
-        _wait_for_answer(url, clip, process)
-        yield Server(url, process.pid, time.perf_counter() - started)
+        _wait_for_answer(_url(port), clip, process)
+        yield Server(port, process.pid, time.perf_counter() - started)
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}{PATH}"
 
 
 def _wait_for_answer(url: str, clip: bytes, process: subprocess.Popen[bytes]) -> None:
@@ -67,6 +93,11 @@ def _wait_for_answer(url: str, clip: bytes, process: subprocess.Popen[bytes]) ->
         else:
             return
     raise RuntimeError(f"{url} did not answer")
+
+
+def _stat(process_id: int, name: str) -> list[str]:
+    """The words of a file in /proc, behind the name of the program if it begins with that."""
+    return Path(f"/proc/{process_id}/{name}").read_text().rpartition(")")[2].split()
 
 
 def _free_port() -> int:

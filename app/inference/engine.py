@@ -93,6 +93,9 @@ def _compile(model: Path, streams: int, cache: Path | None) -> openvino.Compiled
         {
             "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
             "NUM_STREAMS": streams,
+            # Other threads decode and answer on the same cores: one that is bound to a core that
+            # is busy keeps the rest of its batch waiting.
+            "ENABLE_CPU_PINNING": False,
         },
     )
 
