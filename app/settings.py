@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.audio.recording import Bounds
@@ -56,7 +56,15 @@ class Settings(BaseSettings):
         description="one folder of recordings for each genre; all who reach the service hear them",
     )
     max_upload_bytes: int = Field(
-        default=64 * 1024 * 1024, ge=1, description="largest file that is accepted"
+        default=320 * 1024 * 1024,
+        ge=1,
+        description="largest file that is accepted: an hour of 16-bit WAV at 44.1 kHz, mono",
+    )
+    max_held_bytes: int = Field(
+        default=1024 * 1024 * 1024,
+        ge=1,
+        description="bytes of uploads that are held at the same time, but for 4 MiB of each; "
+        "more get 503",
     )
     max_seconds: float = Field(default=3600.0, gt=0, description="longest recording accepted")
     max_picture_seconds: float = Field(
@@ -135,6 +143,15 @@ class Settings(BaseSettings):
         ge=1,
         description="recordings that are decoded at the same time",
     )
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if self.max_held_bytes < self.max_upload_bytes:
+            raise ValueError(
+                f"max_held_bytes ({self.max_held_bytes}) must be at least max_upload_bytes "
+                f"({self.max_upload_bytes}), or the largest file would never be accepted"
+            )
+        return self
 
     @property
     def bounds(self) -> Bounds:

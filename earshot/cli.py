@@ -1,6 +1,7 @@
 """`earshot`: the command line."""
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -40,7 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # Not imported above: --help need not wait for it.
         from earshot import classify  # noqa: PLC0415
 
-        classify.run(options)
+        try:
+            classify.run(options)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read the answers has had enough, as `head` has. Python would complain when
+            # it flushes at the end: docs.python.org/3/library/signal.html#note-on-sigpipe.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
     elif options.command == "key":
         from earshot import key  # noqa: PLC0415
 

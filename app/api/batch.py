@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from app.api import parameters, problems, uploads
 from app.api.multipart import FilePart
+from app.api.places import Place
 from app.api.schemas import Problem
 from app.api.state import Service, ServiceDependency
 from app.api.streamed import Streamed
@@ -103,29 +104,36 @@ async def _work(
     free = asyncio.Semaphore(_AT_ONCE)
     trouble: problems.ProblemError | None = None
 
-    async def answer(index: int, file: FilePart) -> None:
+    async def answer(index: int, file: FilePart, place: Place) -> None:
         lines.put_nowait(await _answer(index, file, service, classifier, wanted))
+        place.hold(-len(file.content or b""))
         free.release()
 
+    async def read(place: Place, tasks: asyncio.TaskGroup) -> None:
+        index = 0
+        async for file in uploads.read_files(
+            request,
+            place,
+            limit=settings.max_upload_bytes,
+            body_limit=settings.max_batch_bytes,
+        ):
+            if index >= settings.max_batch_files:
+                raise _too_many(settings.max_batch_files)
+            await free.acquire()
+            tasks.create_task(answer(index, file, place))
+            index += 1
+
     try:
-        async with asyncio.TaskGroup() as tasks:
-            # Inside the group: whatever is wrong with the request, the files before are answered.
-            try:
-                with service.admitted() as place:
-                    index = 0
-                    async for file in uploads.read_files(
-                        request,
-                        place,
-                        limit=settings.max_upload_bytes,
-                        body_limit=settings.max_batch_bytes,
-                    ):
-                        if index >= settings.max_batch_files:
-                            raise _too_many(settings.max_batch_files)
-                        await free.acquire()
-                        tasks.create_task(answer(index, file))
-                        index += 1
-            except problems.ProblemError as error:
-                trouble = error
+        try:
+            with service.admitted() as place:
+                async with asyncio.TaskGroup() as tasks:
+                    # Whatever is wrong with the request, the files before are answered.
+                    try:
+                        await read(place, tasks)
+                    except problems.ProblemError as error:
+                        trouble = error
+        except problems.ProblemError as error:
+            trouble = error
         if trouble is not None:
             request.state.problem = problems.reason_of(trouble.problem)
             lines.put_nowait(BatchLine(index=None, problem=trouble.problem))

@@ -1,6 +1,7 @@
 """The files of a multipart body, as its chunks come in."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -23,8 +24,15 @@ class FileParts:
     What is over the limit is never held.
     """
 
-    def __init__(self, boundary: bytes, limit: int) -> None:
-        """Expect parts between `boundary`, of at most `limit` bytes each."""
+    def __init__(self, boundary: bytes, limit: int, hold: Callable[[int], None]) -> None:
+        """Expect parts between `boundary`.
+
+        Args:
+            boundary: as the content type says.
+            limit: bytes of a file.
+            hold: is told of the bytes that will be held, or with a negative number are not any
+                more; what it raises ends the reading.
+        """
         self.fields: list[str] = []
         """names of all parts so far"""
         self.ended = False
@@ -32,6 +40,7 @@ class FileParts:
         self.over_limit = False
         """whether a file was larger than is accepted"""
         self._limit = limit
+        self._hold = hold
         self._finished: list[FilePart] = []
         self._filename: str | None = None
         self._content: io.BytesIO | None = None
@@ -87,9 +96,11 @@ class FileParts:
         if not self._is_file or self._content is None:
             return
         if self._content.tell() + end - start > self._limit:
+            self._hold(-self._content.tell())
             self._content = None
             self.over_limit = True
         else:
+            self._hold(end - start)
             self._content.write(memoryview(data)[start:end])
 
     def _on_part_end(self) -> None:

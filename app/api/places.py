@@ -1,4 +1,7 @@
-"""Places: how many requests are worked on at the same time, and how long clients may dawdle."""
+"""Places: how many requests are worked on at the same time, and what each may take.
+
+That is memory, for its upload, and time, for its client to dawdle.
+"""
 
 import asyncio
 import time
@@ -8,6 +11,8 @@ from dataclasses import dataclass
 
 from app.api.problems import ProblemError, overloaded
 
+# Of each upload, bytes that are not counted: a clip finds room beside hours of sound.
+_UNCOUNTED = 4 * 1024 * 1024
 # Of the patience that there is otherwise, what is left when places are short.
 _IMPATIENCE = 0.05
 
@@ -26,11 +31,23 @@ class Patience:
         return self.seconds + received / self.bytes_per_second - waited
 
 
+@dataclass
+class Space:
+    """Memory for uploads. Of each, the first 4 MiB are not counted."""
+
+    most: int
+    """bytes that there are"""
+    taken: int = 0
+    """bytes that uploads hold now"""
+
+
 class Place:
     """The place of one request; while its body is read, it may be lost to another request."""
 
-    def __init__(self, patience: Patience) -> None:
+    def __init__(self, patience: Patience, space: Space) -> None:
         self._patience = patience
+        self._space = space
+        self._held = 0
         self._received = 0
         self._waited = 0.0
         self._since: float | None = None
@@ -63,6 +80,22 @@ class Place:
             self._received += len(chunk)
             yield chunk
 
+    def hold(self, count: int) -> None:
+        """Count so many bytes more of the upload as held, or fewer where `count` is negative.
+
+        Raises ProblemError (503) where the uploads of all requests hold too many together.
+        """
+        held = self._held + count
+        more = max(0, held - _UNCOUNTED) - max(0, self._held - _UNCOUNTED)
+        if count > 0 and self._space.taken + more > self._space.most:
+            raise overloaded("the uploads that are being worked on leave no memory for this one")
+        self._held = held
+        self._space.taken += more
+
+    def leave(self) -> None:
+        """Hold nothing any more."""
+        self.hold(-self._held)
+
     @property
     def dawdled(self) -> float:
         """Seconds beyond the little patience that there is when places are short."""
@@ -91,10 +124,11 @@ class Place:
 class Places:
     """The places of all requests. For one event loop."""
 
-    def __init__(self, count: int, patience: Patience) -> None:
-        """All `count` are free."""
+    def __init__(self, count: int, patience: Patience, space: Space) -> None:
+        """All `count` are free, and share `space`."""
         self._count = count
         self._patience = patience
+        self._space = space
         self._taken: set[Place] = set()
 
     @contextmanager
@@ -109,12 +143,13 @@ class Places:
         """
         if len(self._taken) >= self._count:
             self._make_room()
-        place = Place(self._patience)
+        place = Place(self._patience, self._space)
         self._taken.add(place)
         try:
             yield place
         finally:
             self._taken.discard(place)
+            place.leave()
 
     def _make_room(self) -> None:
         slowest = max(self._taken, key=lambda place: place.dawdled)

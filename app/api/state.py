@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from starlette.requests import ClientDisconnect
 
 from app.api.drain import Drain
-from app.api.places import Patience, Place, Places
+from app.api.places import Patience, Place, Places, Space
 from app.api.problems import too_late
 from app.genres import GenreLibrary
 from app.inference.answers import Classification
@@ -47,7 +47,8 @@ class Service:
     def __post_init__(self) -> None:
         settings = self.settings
         patience = Patience(settings.client_seconds, settings.min_upload_rate)
-        self._places = Places(settings.max_requests, patience)
+        space = Space(settings.max_held_bytes)
+        self._places = Places(settings.max_requests, patience, space)
 
     async def compute(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on a worker thread, so that the event loop stays free."""

@@ -79,6 +79,7 @@ async def read_body(request: Request, place: Place, limit: int) -> bytes:
     """
     body = io.BytesIO()
     async for chunk in _bounded(request, place, limit, limit):
+        place.hold(len(chunk))
         body.write(chunk)
     return body.getvalue()
 
@@ -93,7 +94,7 @@ async def read_file(request: Request, place: Place, limit: int) -> bytes:
     """
     files: list[FilePart] = []
     with _problems_of_parsing():
-        parts = FileParts(boundary_of(request), limit)
+        parts = FileParts(boundary_of(request), limit, place.hold)
         async for chunk in _bounded(request, place, limit + _ENVELOPE_BYTES, limit):
             files += parts.feed(chunk)
             if parts.over_limit:
@@ -121,7 +122,7 @@ async def read_files(
         ProblemError: not multipart, no such field, malformed, cut short, too large or too slow.
     """
     with _problems_of_parsing():
-        parts = FileParts(boundary_of(request), limit)
+        parts = FileParts(boundary_of(request), limit, place.hold)
         async for chunk in _bounded(request, place, body_limit, body_limit):
             for file in parts.feed(chunk):
                 yield file

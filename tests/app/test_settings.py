@@ -41,3 +41,10 @@ def test_a_bad_value_stops_the_start_with_its_name(
     assert process.returncode == 1
     assert f"\n{name.lower()}\n" in process.stderr
     assert "Traceback" not in process.stderr
+
+
+def test_the_largest_file_must_find_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARSHOT_MAX_UPLOAD_BYTES", "1001")
+    monkeypatch.setenv("EARSHOT_MAX_HELD_BYTES", "1000")
+    with pytest.raises(ValidationError, match=r"max_held_bytes \(1000\) must be at least max_upl"):
+        Settings()

@@ -170,6 +170,26 @@ def test_the_training_packages_are_not_needed(recordings: Path, trained_store: P
         assert f"\n    {command}" in found.stdout
 
 
+@pytest.mark.parametrize("format_", ["table", "json", "csv"])
+def test_whoever_reads_the_answers_may_stop(
+    recordings: Path, where: dict[str, tuple[str, ...]], format_: str
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        found = subprocess.run(
+            [*EARSHOT, "classify", recordings, *TASK, *where["server"], "--format", format_],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+    finally:
+        os.close(writer)
+    assert (found.returncode, found.stderr) == (1, "")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="opens a terminal of its own")
 def test_a_terminal_shows_progress_and_stdout_has_the_answers_alone(
     recordings: Path, where: dict[str, tuple[str, ...]]

@@ -67,6 +67,9 @@ class Unfinished:
     def send(self, body: bytes) -> None:
         self._socket.sendall(body)
 
+    def close(self) -> None:
+        self._socket.close()
+
     def answer(self) -> HTTPResponse:
         response = HTTPResponse(self._socket)
         response.begin()

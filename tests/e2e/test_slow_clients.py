@@ -143,6 +143,26 @@ def test_slow_bodies_give_way_when_places_are_short(root: Path) -> None:
             assert json.load(request.answer())["label"] == "siren"
 
 
+def test_a_large_upload_finds_memory_or_is_told_and_a_clip_always_does(root: Path) -> None:
+    large = SIREN + bytes(9 << 20)  # behind the end of the file: let alone
+    limits = {"max_upload_bytes": 16 << 20, "max_held_bytes": 16 << 20}
+    with serve(models_dir=root, client_seconds=20, **limits) as client:
+        held = Unfinished(client, URBAN, "audio/wav", 16 << 20)
+        held.send(bytes(31 << 19))
+        headers = {"Content-Type": "audio/wav"}
+
+        def post() -> httpx.Response:
+            return client.post(URBAN, content=large, headers=headers)
+
+        until(lambda: post().status_code == 503)
+        refusal = post()
+        assert "leave no memory" in problem(refusal, 503, "overloaded")
+        assert refusal.headers["retry-after"] == "1"
+        assert client.post(URBAN, files={"file": SIREN}).json()["label"] == "siren"
+        held.close()
+        until(lambda: post().status_code == 200)
+
+
 def test_the_connection_that_is_idle_for_longest_makes_room(root: Path) -> None:
     with serve(models_dir=root, max_connections=3, client_seconds=600) as client:
         busy = accepted(client)

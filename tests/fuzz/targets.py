@@ -44,7 +44,7 @@ def multipart(data: bytes) -> None:
 
 
 def _parts(chunks: list[bytes]) -> object:
-    parts = FileParts(b"b", _LIMIT)
+    parts = FileParts(b"b", _LIMIT, lambda _count: None)
     files = []
     try:
         for chunk in chunks:

@@ -1,6 +1,7 @@
 """The readers of uploads, on bodies cut into chunks at any place."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -10,7 +11,8 @@ from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.places import Patience, Place
+from app.api.multipart import FileParts
+from app.api.places import Patience, Place, Places, Space
 from app.api.problems import ProblemError
 from app.api.uploads import read_body, read_file
 
@@ -46,13 +48,17 @@ def test_a_boundary_that_is_too_long_is_a_problem() -> None:
     boundary = b"multipart/form-data; boundary=" + b"b" * 300
     sent.scope["headers"] = [(b"content-type", boundary)]
     with pytest.raises(ProblemError) as error:
-        asyncio.run(read_file(sent, Place(PATIENCE), LIMIT))
+        asyncio.run(read_file(sent, Place(PATIENCE, Space(2 * LIMIT)), LIMIT))
     assert error.value.problem.status == 400
     assert "300 exceeds" in error.value.problem.detail
 
 
 def read(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
-    return bytes(asyncio.run(read_file(request(chunks, content_length), Place(PATIENCE), LIMIT)))
+    return bytes(
+        asyncio.run(
+            read_file(request(chunks, content_length), Place(PATIENCE, Space(2 * LIMIT)), LIMIT)
+        )
+    )
 
 
 @given(
@@ -101,7 +107,11 @@ def test_any_other_body_is_a_problem(body: bytes) -> None:
 
 
 def read_raw(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
-    return bytes(asyncio.run(read_body(request(chunks, content_length), Place(PATIENCE), LIMIT)))
+    return bytes(
+        asyncio.run(
+            read_body(request(chunks, content_length), Place(PATIENCE, Space(2 * LIMIT)), LIMIT)
+        )
+    )
 
 
 def test_a_body_of_the_limit_is_read_whole() -> None:
@@ -115,3 +125,41 @@ def test_a_body_over_the_limit_is_refused(chunks: list[bytes], declared: int | N
         read_raw(chunks, declared)
     assert error.value.problem.status == 413
     assert "10000 bytes" in error.value.problem.detail
+
+
+MIB = 1 << 20
+
+
+def test_uploads_find_memory_until_they_hold_too_much_together() -> None:
+    space = Space(10 * MIB)
+    first, second, clip = (Place(PATIENCE, space) for _ in range(3))
+    first.hold(8 * MIB)  # 4 of it are not counted
+    second.hold(10 * MIB)
+    with pytest.raises(ProblemError) as error:
+        second.hold(1)
+    assert error.value.problem.type == "/problems/overloaded"
+    clip.hold(4 * MIB)
+    first.leave()
+    second.hold(3 * MIB)
+    second.hold(-13 * MIB)
+    second.leave()
+    clip.leave()
+    assert space.taken == 0
+
+
+def test_memory_is_free_again_once_a_request_is_over() -> None:
+    places = Places(2, PATIENCE, space := Space(10 * MIB))
+    with contextlib.suppress(ZeroDivisionError), places.take() as place:
+        place.hold(9 * MIB)
+        assert space.taken == 5 * MIB
+        raise ZeroDivisionError
+    assert space.taken == 0
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_of_a_form_just_the_file_is_held(over: bool) -> None:
+    held = []
+    parts = FileParts(BOUNDARY, LIMIT, held.append)
+    parts.feed(part("note", bytes(100), None) + part("file", bytes(LIMIT - 1)))
+    parts.feed(part("file", bytes(LIMIT + over)) + END)
+    assert sum(held) == LIMIT - 1 + (0 if over else LIMIT)
