@@ -52,7 +52,7 @@ def main() -> None:
         name = f"an hour of audio in one upload, {format_} of {len(data) / 1e6:.0f} MB"
         rows[f"{name}, s"] = seconds
         rows[f"{name}, s of a core"] = cpu_seconds
-        rows[f"resident after {options.rounds} of them, MB"] = held / 1e6
+        rows[f"resident after {options.rounds} of them, {format_}, MB"] = held / 1e6
     print("| figure | |\n|---|---|")
     for name, figure in rows.items():
         print(f"| {name} | {figure:.1f} |")
