@@ -63,7 +63,7 @@ KINDS = {
     "file-too-large": Kind(
         _LARGE,
         "The file is too large",
-        "there are more than the 67108864 bytes that are accepted",
+        "there are more than the 335544320 bytes that are accepted",
     ),
     "too-many-files": Kind(
         _LARGE,
