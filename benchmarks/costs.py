@@ -13,9 +13,9 @@ import re
 import struct
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 import httpx
 import numpy as np
@@ -27,12 +27,12 @@ from app.audio.features import clip_blocks
 from app.audio.recording import read_recording
 from app.checkpoints import store
 from app.inference.engine import BATCH, OpenVinoEngine
-from benchmarks import clips
+from benchmarks import clips, micro
 from benchmarks.load import measure
 from benchmarks.servers import Server, serve
 
 STORE = Path(__file__).parents[1] / "models_store"
-_REPEATS = 200
+_of_cores = partial(micro.milliseconds, clock=time.process_time)
 _SUM = re.compile(
     r'earshot_(?:stage_duration_seconds_sum\{stage="(\w+)"\}|(request_duration)_seconds_sum\{'
     r'method="POST",route="/classify/\{task\}",status="200"\}) (\S+)'
@@ -111,9 +111,9 @@ def steps(data: bytes) -> dict[str, float]:
     block = next(clip_blocks([samples], front_end, clips=1))
     batch = np.repeat(block.spectrograms, BATCH, axis=0)
     return {
-        f"network, in batches of {BATCH}": _milliseconds(lambda: engine.infer(batch)) / BATCH,
-        "decoding and resampling": _milliseconds(decode),
-        "spectrogram": _milliseconds(lambda: list(clip_blocks([samples], front_end, clips=1))),
+        f"network, in batches of {BATCH}": _of_cores(lambda: engine.infer(batch)) / BATCH,
+        "decoding and resampling": _of_cores(decode),
+        "spectrogram": _of_cores(lambda: list(clip_blocks([samples], front_end, clips=1))),
     }
 
 
@@ -151,16 +151,6 @@ def _sums(server: Server) -> tuple[dict[str, float], float]:
         text,
     )
     return sums, float(count[1]) if count else 0.0
-
-
-def _milliseconds(work: Callable[[], object]) -> float:
-    """Median time of cores, over all threads of this process, after runs that warm it up."""
-    times = []
-    for _ in range(_REPEATS):
-        began = time.process_time()
-        work()
-        times.append(time.process_time() - began)
-    return median(times[_REPEATS // 10 :]) * 1e3
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Server processes under test, one at a time or side by side."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from reliability.servers import free_port
 
 PATH = "/classify/urban-sound"
 _PATIENCE_SECONDS = 120.0
@@ -63,7 +64,7 @@ class Server:
 @contextmanager
 def serve(name: str, clip: bytes, **environment: str) -> Iterator[Server]:
     """Run a server of `COMMANDS` until the block ends; it has answered `clip` once."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, *COMMANDS[name]]
     if name == "earshot":
         environment = {"EARSHOT_PORT": str(port), "EARSHOT_LOG_LEVEL": "warning", **environment}
@@ -98,10 +99,3 @@ def _wait_for_answer(url: str, clip: bytes, process: subprocess.Popen[bytes]) ->
 def _stat(process_id: int, name: str) -> list[str]:
     """The words of a file in /proc, behind the name of the program if it begins with that."""
     return Path(f"/proc/{process_id}/{name}").read_text().rpartition(")")[2].split()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
