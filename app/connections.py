@@ -52,6 +52,7 @@ class Connection(BoundedHeads):
         found: Connections = self.app_state[STATE]
         return found
 
+    # The parameter is narrower than asyncio's, as uvicorn's own is.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has come."""
         super().connection_made(transport)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Any
 
@@ -109,31 +110,26 @@ async def _work(
         place.hold(-len(file.content or b""))
         free.release()
 
-    async def read(place: Place, tasks: asyncio.TaskGroup) -> None:
-        index = 0
-        async for file in uploads.read_files(
-            request,
-            place,
-            limit=settings.max_upload_bytes,
-            body_limit=settings.max_batch_bytes,
-        ):
-            if index >= settings.max_batch_files:
-                raise _too_many(settings.max_batch_files)
-            await free.acquire()
-            tasks.create_task(answer(index, file, place))
-            index += 1
-
     try:
-        try:
-            with service.admitted() as place:
-                async with asyncio.TaskGroup() as tasks:
-                    # Whatever is wrong with the request, the files before are answered.
-                    try:
-                        await read(place, tasks)
-                    except problems.ProblemError as error:
-                        trouble = error
-        except problems.ProblemError as error:
-            trouble = error
+        # The place is left when all files are answered.
+        async with AsyncExitStack() as held, asyncio.TaskGroup() as tasks:
+            # Inside the group: whatever is wrong with the request, the files before are answered.
+            try:
+                place = held.enter_context(service.admitted())
+                index = 0
+                async for file in uploads.read_files(
+                    request,
+                    place,
+                    limit=settings.max_upload_bytes,
+                    body_limit=settings.max_batch_bytes,
+                ):
+                    if index >= settings.max_batch_files:
+                        raise _too_many(settings.max_batch_files)
+                    await free.acquire()
+                    tasks.create_task(answer(index, file, place))
+                    index += 1
+            except problems.ProblemError as error:
+                trouble = error
         if trouble is not None:
             request.state.problem = problems.reason_of(trouble.problem)
             lines.put_nowait(BatchLine(index=None, problem=trouble.problem))

@@ -20,7 +20,7 @@ from app.inference.live import LiveClips
 from app.inference.names import Reason
 from app.inference.observer import observed
 from app.inference.outputs import probabilities, unlabelled
-from app.inference.recognition import rank
+from app.inference.recognition import verdict
 
 router = APIRouter()
 
@@ -104,17 +104,18 @@ async def _hear(
             observed, service.metrics, "features", log_mel, clip, front_end
         )
         outputs = await classifier.infer(spectrogram[None, None])
-        silent = is_silent(clip.min(), clip.max())
-        [reason] = unlabelled(outputs, np.array([silent]), classifier.card)
-        ranked = rank(probabilities(outputs, classifier.card)[0], classifier.card, top_k)
+        silent = np.array([is_silent(clip.min(), clip.max())])
+        [reason] = unlabelled(outputs, silent, classifier.card)
+        [of_labels] = probabilities(outputs, classifier.card)
+        said = verdict(of_labels, reason, classifier.card, top_k)
         found.append(
             Heard(
                 start=max(0.0, round(end - front_end.clip_seconds, 3)),
                 end=round(end, 3),
-                label=ranked[0].label if reason is None else None,
+                label=said.label,
                 reason=reason,
-                probability=ranked[0].probability if reason is None else 0.0,
-                ranked=[] if silent else ranked,
+                probability=said.probability,
+                ranked=said.ranked,
             )
         )
     return found

@@ -6,6 +6,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+# Of a clip: a rest that is shorter adds nothing that could be heard. Encoders pad what they
+# encode by as much, and 4 s of sound would be two clips.
+_LEAST_REST = 1 / 64
+
 
 def fill(
     samples: NDArray[np.float32], length: int, how: Literal["repeat", "pad"]
@@ -23,11 +27,6 @@ def fill(
     return np.pad(samples, (0, length - samples.size))
 
 
-# Of a clip: a rest that is shorter adds nothing that could be heard. Encoders pad what they
-# encode by as much, and 4 s of sound would be two clips.
-_LEAST_REST = 1 / 64
-
-
 def starts(samples: int, length: int, hop: int) -> list[int]:
     """First samples of the clips that cover a recording of `samples` samples.
 
@@ -37,7 +36,7 @@ def starts(samples: int, length: int, hop: int) -> list[int]:
     if samples <= length:
         return [0]
     regular = list(range(0, samples - length + 1, hop))
-    if samples - length - regular[-1] >= length * _LEAST_REST:
+    if _is_left(samples - regular[-1] - length, length):
         regular.append(samples - length)
     return regular
 
@@ -71,5 +70,10 @@ def cut(
         held, first = held[needless:], first + needless
     if following == 0:
         yield 0, fill(held, length, how)
-    elif first + held.size - length - (following - hop) >= length * _LEAST_REST:
+    elif _is_left(first + held.size - (following - hop) - length, length):
         yield first + held.size - length, held[-length:]
+
+
+def _is_left(samples: int, length: int) -> bool:
+    """Whether so many samples behind the last regular clip are worth another one."""
+    return samples >= length * _LEAST_REST

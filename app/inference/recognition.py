@@ -71,25 +71,47 @@ async def recognise(
     return _describe(classifier.card, answer, wanted)
 
 
-def rank(probabilities: NDArray[np.float32], card: Card, top_k: int) -> list[RankedLabel]:
-    """The `top_k` labels of a card, most probable first; `probabilities` has shape `[labels]`."""
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a clip, or of a recording as a whole."""
+
+    label: str | None
+    probability: float
+    """of `label`, 0 where there is none"""
+    ranked: list[RankedLabel]
+    """most probable first: what it would be if it had to be one of them; nothing for silence"""
+
+
+def verdict(
+    probabilities: NDArray[np.float32], reason: Reason | None, card: Card, top_k: int
+) -> Verdict:
+    """Name the most probable label, where there is no reason against it.
+
+    Args:
+        probabilities: shape `[labels]`, in the order of the card's labels.
+        reason: why it has no label, None if it has one.
+        card: of the checkpoint that answered.
+        top_k: labels to rank.
+    """
     order = np.argsort(probabilities)[::-1][:top_k]
-    return [
+    ranked = [
         RankedLabel(label=card.labels[i], probability=round(float(p), 4))
         for i, p in zip(order, probabilities[order], strict=True)
     ]
+    if reason is None:
+        return Verdict(ranked[0].label, ranked[0].probability, ranked)
+    return Verdict(None, 0.0, [] if reason == "silent" else ranked)
 
 
 def _describe(card: Card, answer: Answer, wanted: Wanted) -> Classification:
-    ranked = rank(answer.probabilities, card, wanted.top_k)
-    labelled = answer.unlabelled is None
+    said = verdict(answer.probabilities, answer.unlabelled, card, wanted.top_k)
     found = _stretches(answer, wanted)
     return Classification(
         task=card.task,
-        label=ranked[0].label if labelled else None,
+        label=said.label,
         reason=answer.unlabelled,
-        probability=ranked[0].probability if labelled else 0.0,
-        ranked=[] if answer.unlabelled == "silent" else ranked,
+        probability=said.probability,
+        ranked=said.ranked,
         clip=Clip(
             seconds=round(answer.seconds, 3),
             sample_rate=answer.info.sample_rate,
