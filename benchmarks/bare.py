@@ -8,17 +8,16 @@ What a service around it reaches can be no more.
 import argparse
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 import numpy as np
 
-from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.inference.engine import OpenVinoEngine
+from benchmarks.shipped import shipped_checkpoint
+from reliability.tables import markdown
 
-STORE = Path(__file__).parents[1] / "models_store"
 STREAMS = (1, 2)
 BATCHES = (1, 2, 4, 8, 16)
 
@@ -28,7 +27,7 @@ class Bare:
 
     def __init__(self, streams: Sequence[int] = STREAMS) -> None:
         """Load the service's default checkpoint for urban sound."""
-        checkpoint = store.load(STORE, "urban-sound", "hann")
+        checkpoint = shipped_checkpoint()
         self._card: Card = checkpoint.card
         self._engines = {
             count: OpenVinoEngine(checkpoint.model, streams=count) for count in streams
@@ -73,11 +72,13 @@ def main() -> None:
     options = parser.parse_args()
     bare = Bare()
     rounds = [bare.table(options.seconds) for _ in range(options.rounds)]
-    print("| streams | " + " | ".join(f"batch {batch}" for batch in BATCHES) + " |")
-    print("|---" * (len(BATCHES) + 1) + "|")
-    for streams in STREAMS:
-        row = [median(each[streams, batch] for each in rounds) for batch in BATCHES]
-        print(f"| {streams} | " + " | ".join(f"{rate:.0f}" for rate in row) + " |")
+    rates = {key: median(each[key] for each in rounds) for key in rounds[0]}
+    rows = [
+        {"streams": streams}
+        | {f"batch {batch}": f"{rates[streams, batch]:.0f}" for batch in BATCHES}
+        for streams in STREAMS
+    ]
+    print(markdown(rows))
 
 
 if __name__ == "__main__":

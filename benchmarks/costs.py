@@ -9,7 +9,6 @@ the clock: what the service's own metrics say of requests that come one at a tim
 """
 
 import argparse
-import re
 import struct
 import tempfile
 import time
@@ -22,21 +21,20 @@ import numpy as np
 import threadpoolctl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.audio.features import clip_blocks
 from app.audio.recording import read_recording
-from app.checkpoints import store
 from app.inference.engine import BATCH, OpenVinoEngine
 from benchmarks import clips, micro
 from benchmarks.load import measure
 from benchmarks.servers import Server, serve
+from benchmarks.shipped import shipped_checkpoint
+from reliability.tables import markdown
 
-STORE = Path(__file__).parents[1] / "models_store"
 _of_cores = partial(micro.milliseconds, clock=time.process_time)
-_SUM = re.compile(
-    r'earshot_(?:stage_duration_seconds_sum\{stage="(\w+)"\}|(request_duration)_seconds_sum\{'
-    r'method="POST",route="/classify/\{task\}",status="200"\}) (\S+)'
-)
+_WHOLE = "request"
+_ANSWERED = {"method": "POST", "route": "/classify/{task}", "status": "200"}
 
 
 def main() -> None:
@@ -63,10 +61,9 @@ def main() -> None:
             "of the clock, one at a time": alone,
         }
     for name, parts in bars.items():
-        print(f"| ms a request, {name} | |\n|---|---|")
-        for part, milliseconds in parts.items():
-            print(f"| {part} | {milliseconds:.2f} |")
-        print(f"| all | {sum(parts.values()):.2f} |\n")
+        rows = {**parts, "all": sum(parts.values())}
+        heading = f"ms a request, {name}"
+        print(markdown([{heading: part, "": f"{ms:.2f}"} for part, ms in rows.items()]) + "\n")
     draw(bars, options.out / "costs.png")
 
 
@@ -94,13 +91,13 @@ def of_the_clock(server: Server, clip: Path, seconds: int) -> dict[str, float]:
     measure(server.url, clip, concurrency=1, seconds=seconds)
     after, all_requests = _sums(server)
     taken = {name: (after[name] - before[name]) / (all_requests - requests) * 1e3 for name in after}
-    whole = taken.pop("request_duration")
+    whole = taken.pop(_WHOLE)
     return {**taken, "upload, HTTP, waiting for threads": whole - sum(taken.values())}
 
 
 def steps(data: bytes) -> dict[str, float]:
     """Milliseconds of a core that each step takes by itself."""
-    checkpoint = store.load(STORE, "urban-sound", "hann")
+    checkpoint = shipped_checkpoint()
     front_end = checkpoint.card.front_end
     engine = OpenVinoEngine(checkpoint.model)
 
@@ -144,13 +141,17 @@ def _sums(server: Server) -> tuple[dict[str, float], float]:
     """Seconds of each stage and of whole requests so far, and how many of these there were."""
     host, port = server.address
     text = httpx.get(f"http://{host}:{port}/metrics").text
-    sums = {stage or whole: float(seconds) for stage, whole, seconds in _SUM.findall(text)}
-    count = re.search(
-        r'earshot_request_duration_seconds_count\{method="POST",route="/classify/\{task\}",'
-        r'status="200"\} (\S+)',
-        text,
-    )
-    return sums, float(count[1]) if count else 0.0
+    sums, requests = {}, 0.0
+    for sample in (
+        each for family in text_string_to_metric_families(text) for each in family.samples
+    ):
+        if sample.name == "earshot_stage_duration_seconds_sum":
+            sums[sample.labels["stage"]] = sample.value
+        elif sample.labels == _ANSWERED and sample.name == "earshot_request_duration_seconds_sum":
+            sums[_WHOLE] = sample.value
+        elif sample.labels == _ANSWERED and sample.name == "earshot_request_duration_seconds_count":
+            requests = sample.value
+    return sums, requests
 
 
 if __name__ == "__main__":

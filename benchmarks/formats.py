@@ -13,6 +13,7 @@ import httpx
 
 from benchmarks import clips
 from benchmarks.servers import serve
+from reliability.tables import markdown
 
 FORMATS = ("wav", "mp3", "m4a")
 _WARM_UP = 5
@@ -32,10 +33,17 @@ def main() -> None:
                 client.post(server.url, files={"file": data}).raise_for_status()
                 if turn >= _WARM_UP:
                     found[name].append(1000 * (perf_counter() - began))
-    print("| format | p50 ms | against WAV |\n|---|---|---|")
+    rows = []
     for name, milliseconds in found.items():
         ratios = [one / wav for one, wav in zip(milliseconds, found["wav"], strict=True)]
-        print(f"| {name} | {median(milliseconds):.1f} | {median(ratios):.2f} |")
+        rows.append(
+            {
+                "format": name,
+                "p50 ms": f"{median(milliseconds):.1f}",
+                "against WAV": f"{median(ratios):.2f}",
+            }
+        )
+    print(markdown(rows))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ round. Prints tables, and writes `http.json` and `performance.png`.
 import argparse
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +21,7 @@ from benchmarks import clips
 from benchmarks.bare import Bare
 from benchmarks.load import Load, measure
 from benchmarks.servers import serve
+from reliability.tables import markdown
 
 CONCURRENCIES = (1, 2, 4, 8, 16, 32)
 SERVERS: Mapping[str, tuple[str, dict[str, str]]] = {
@@ -54,7 +55,8 @@ def main() -> None:
             networks.append(max(bare.table(seconds=1).values()))
     figures = medians(rounds)
     print(table(figures), end="\n\n")
-    print(table_of_ratios(ratios(rounds, networks)), end="\n\n")
+    of_all = ratios(rounds, networks)
+    print(markdown([{"ratio": name, "": f"{ratio:.2f}"} for name, ratio in of_all.items()]) + "\n")
     print(f"The bare network, at its best: {median(networks):.0f} clips a second.")
     result = {
         "rounds": [
@@ -105,49 +107,42 @@ def ratios(rounds: list[Round], networks: list[float]) -> dict[str, float]:
         networks: clips a second of the bare network at its best, in each round.
     """
 
-    def over(ratio: Callable[[Round], float]) -> float:
-        return median(map(ratio, rounds))
-
     found = {}
     for other in rounds[0]:
         if not other.startswith("earshot"):
-            found[f"requests/s at concurrency 8, against {other}"] = over(
-                lambda one, other=other: (
-                    one["earshot"][8].requests_per_second / one[other][8].requests_per_second
-                )
+            found[f"requests/s at concurrency 8, against {other}"] = median(
+                one["earshot"][8].requests_per_second / one[other][8].requests_per_second
+                for one in rounds
             )
-            found[f"p50 at concurrency 1, {other} against earshot"] = over(
-                lambda one, other=other: one[other][1].p50_ms / one["earshot"][1].p50_ms
+            found[f"p50 at concurrency 1, {other} against earshot"] = median(
+                one[other][1].p50_ms / one["earshot"][1].p50_ms for one in rounds
             )
     best = [max(load.requests_per_second for load in one["earshot"].values()) for one in rounds]
     found["requests/s at its best concurrency, against clips/s of the bare network"] = median(
         rate / network for rate, network in zip(best, networks, strict=True)
     )
-    found["p99 against p50 at concurrency 8"] = over(
-        lambda one: one["earshot"][8].p99_ms / one["earshot"][8].p50_ms
+    found["p99 against p50 at concurrency 8"] = median(
+        one["earshot"][8].p99_ms / one["earshot"][8].p50_ms for one in rounds
     )
     return found
 
 
 def table(figures: Round) -> str:
     """Markdown: a row for each server and concurrency."""
-    lines = [
-        "| server | concurrency | requests/s | p50 ms | p99 ms | errors |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name, by_count in figures.items():
-        for concurrency, load in by_count.items():
-            lines.append(
-                f"| {name} | {concurrency} | {load.requests_per_second:.1f} "
-                f"| {load.p50_ms:.1f} | {load.p99_ms:.1f} | {load.errors} |"
-            )
-    return "\n".join(lines)
-
-
-def table_of_ratios(found: dict[str, float]) -> str:
-    """Markdown: a row for each ratio."""
-    rows = [f"| {name} | {ratio:.2f} |" for name, ratio in found.items()]
-    return "\n".join(["| ratio | |", "|---|---|", *rows])
+    return markdown(
+        [
+            {
+                "server": name,
+                "concurrency": concurrency,
+                "requests/s": f"{load.requests_per_second:.1f}",
+                "p50 ms": f"{load.p50_ms:.1f}",
+                "p99 ms": f"{load.p99_ms:.1f}",
+                "errors": load.errors,
+            }
+            for name, by_count in figures.items()
+            for concurrency, load in by_count.items()
+        ]
+    )
 
 
 def draw(figures: Round, file: Path) -> None:

@@ -6,7 +6,6 @@ As its documentation has it: the server decodes, makes batches and answers; all 
 """
 
 import sys
-from pathlib import Path
 
 import litserve
 import numpy as np
@@ -16,13 +15,11 @@ from numpy.typing import NDArray
 
 from app.audio.features import clip_blocks
 from app.audio.recording import read_recording
-from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.inference.engine import OpenVinoEngine
 from app.inference.outputs import probabilities
 from benchmarks.servers import PATH
-
-STORE = Path(__file__).parents[1] / "models_store"
+from benchmarks.shipped import shipped_checkpoint
 
 
 class Api(litserve.LitAPI):
@@ -34,7 +31,7 @@ class Api(litserve.LitAPI):
     def setup(self, device: str) -> None:  # noqa: ARG002  # as LitServe calls it
         """Load the network."""
         threadpoolctl.threadpool_limits(1, "blas")
-        checkpoint = store.load(STORE, "urban-sound", "hann")
+        checkpoint = shipped_checkpoint()
         self.card, self.engine = checkpoint.card, OpenVinoEngine(checkpoint.model)
 
     def decode_request(self, request: Request) -> NDArray[np.float32]:

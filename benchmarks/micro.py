@@ -16,13 +16,12 @@ import threadpoolctl
 
 from app.audio.frontend import FrontEnd, log_mel
 from app.audio.recording import read_recording
-from app.checkpoints import store
 from app.inference.batcher import Batcher
 from app.inference.engine import OpenVinoEngine
 from app.monitoring.metrics import Metrics
 from benchmarks import clips
+from benchmarks.shipped import shipped_checkpoint
 
-STORE = Path(__file__).parents[1] / "models_store"
 _REPEATS = 200
 _BATCHES = (1, 2, 4, 8, 16)
 
@@ -33,7 +32,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     options = parser.parse_args()
     threadpoolctl.threadpool_limits(1, "blas")
-    checkpoint = store.load(STORE, "urban-sound", "hann")
+    checkpoint = shipped_checkpoint()
     engine = OpenVinoEngine(checkpoint.model)
     figures = {
         **front_end_figures(checkpoint.card.front_end),

@@ -18,6 +18,7 @@ import soundfile
 from benchmarks import clips
 from benchmarks.servers import Server, serve
 from reliability.clients import Request, Tally, drive, post
+from reliability.tables import markdown
 
 TASKS = ("urban-sound", "emotion")
 _HOUR = 3600
@@ -53,9 +54,7 @@ def main() -> None:
         rows[f"{name}, s"] = seconds
         rows[f"{name}, s of a core"] = cpu_seconds
         rows[f"resident after {options.rounds} of them, {format_}, MB"] = held / 1e6
-    print("| figure | |\n|---|---|")
-    for name, figure in rows.items():
-        print(f"| {name} | {figure:.1f} |")
+    print(markdown([{"figure": name, "": f"{value:.1f}"} for name, value in rows.items()]))
 
 
 def start(clip: bytes, rounds: int, environment: dict[str, str]) -> float:

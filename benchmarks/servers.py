@@ -11,11 +11,10 @@ from pathlib import Path
 
 import httpx
 
-from reliability.servers import free_port
+from reliability.servers import end, family, free_port, resident_bytes
 
 PATH = "/classify/urban-sound"
 _PATIENCE_SECONDS = 120.0
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 COMMANDS: Mapping[str, list[str]] = {
     "earshot": ["-m", "app"],
@@ -46,19 +45,11 @@ class Server:
 
     def resident_bytes(self) -> int:
         """Memory that the process and its children hold in RAM (Linux)."""
-        pages = [int(_stat(one, "statm")[1]) for one in self._processes()]
-        return sum(pages) * os.sysconf("SC_PAGE_SIZE")
+        return resident_bytes(family(self.process_id))
 
     def cpu_seconds(self) -> float:
         """Time that the process and its children have had a core (Linux)."""
-        # Fields 14 and 15 of the file, of which the first two are cut off (proc(5)).
-        ticks = [sum(map(int, _stat(one, "stat")[11:13])) for one in self._processes()]
-        return sum(ticks) / _TICKS
-
-    def _processes(self) -> list[int]:
-        """Its process and those that this has started."""
-        children = _stat(self.process_id, f"task/{self.process_id}/children")
-        return [self.process_id, *map(int, children)]
+        return sum(map(_ticks, family(self.process_id))) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -76,8 +67,7 @@ def serve(name: str, clip: bytes, **environment: str) -> Iterator[Server]:
         _wait_for_answer(_url(port), clip, process)
         yield Server(port, process.pid, time.perf_counter() - started)
     finally:
-        process.terminate()
-        process.wait(30)
+        end(process)
 
 
 def _url(port: int) -> str:
@@ -96,6 +86,8 @@ def _wait_for_answer(url: str, clip: bytes, process: subprocess.Popen[bytes]) ->
     raise RuntimeError(f"{url} did not answer")
 
 
-def _stat(process_id: int, name: str) -> list[str]:
-    """The words of a file in /proc, behind the name of the program if it begins with that."""
-    return Path(f"/proc/{process_id}/{name}").read_text().rpartition(")")[2].split()
+def _ticks(process_id: int) -> int:
+    """Of a core, in user and kernel mode: fields 14 and 15 of `stat` (proc(5))."""
+    # The second, the program's name, may hold anything.
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,10 +69,9 @@ class Server:
 
     def held(self) -> Held:
         """Of the process and its children."""
-        processes = [self.process.pid, *_children(self.process.pid)]
-        pages = [int(_read(Path(f"/proc/{one}/statm")).split()[1]) for one in processes]
+        processes = family(self.process.pid)
         return Held(
-            resident=sum(pages) * os.sysconf("SC_PAGE_SIZE"),
+            resident=resident_bytes(processes),
             files=sum(open_files(one) for one in processes),
             threads=sum(_count(Path(f"/proc/{one}/task")) for one in processes),
         )
@@ -105,12 +104,28 @@ def serve(
                 raise RuntimeError(f"the server ended: {server.log}")
             yield server
         finally:
-            process.terminate()
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+            end(process)
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """End a server; raises TimeoutExpired where it has to be killed after a minute."""
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+def family(process_id: int) -> list[int]:
+    """A process and those that its main thread has started (Linux)."""
+    return [process_id, *_children(process_id)]
+
+
+def resident_bytes(processes: Iterable[int]) -> int:
+    """Memory that processes hold in RAM (Linux)."""
+    pages = [int(_read(Path(f"/proc/{one}/statm")).split()[1]) for one in processes]
+    return sum(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def open_files(process_id: int) -> int:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import httpx
 
+from reliability.servers import end
+
 _STARTUP_SECONDS = 60
 _ADDRESS = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
 
@@ -99,9 +101,4 @@ def serve(**settings: str | int | float | Path) -> Iterator[ServerClient]:
         with ServerClient(log.address, process, log) as client:
             yield client
     finally:
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
+        end(process)

@@ -18,7 +18,6 @@ from earshot.client import Client, EarshotError
 from tests.e2e.test_classify import problem
 from tests.e2e.test_stream import pcm
 from tests.serving import ServerClient, serve
-from tests.small_store import save_constant
 from tests.sounds import encode, make
 
 SIREN = encode(make("siren", 1))
@@ -33,23 +32,16 @@ def bearer(token: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("access") / "store"
-    save_constant(root, "siren")
-    return root
-
-
-@pytest.fixture(scope="module")
-def keys(root: Path) -> Path:
-    path = root.with_name("keys")
+def keys(siren_store: Path) -> Path:
+    path = siren_store.with_name("keys")
     path.write_text(f"{USER_KEY.line}\n{ADMIN_KEY.line}\n")
     return path
 
 
 @pytest.fixture(scope="module")
-def guarded(root: Path, keys: Path) -> Iterator[ServerClient]:
+def guarded(siren_store: Path, keys: Path) -> Iterator[ServerClient]:
     with serve(
-        models_dir=root,
+        models_dir=siren_store,
         api_keys_file=keys,
         cors_origins=json.dumps([ORIGIN]),
         rate_per_minute=6,
@@ -100,7 +92,9 @@ def test_no_key_and_a_wrong_one_are_refused(guarded: ServerClient) -> None:
     problem(basic, 401, "unauthorized")
 
 
-def test_administration_needs_its_scope(guarded: ServerClient, root: Path, keys: Path) -> None:
+def test_administration_needs_its_scope(
+    guarded: ServerClient, siren_store: Path, keys: Path
+) -> None:
     response = guarded.post("/admin/reload", headers=bearer(USER))
     assert "lab has the scope use" in problem(response, 403, "forbidden")
     response = guarded.post("/admin/reload", headers=bearer(ADMIN))

@@ -8,7 +8,6 @@ import pytest
 from tests.bombs import bombs, decodable
 from tests.e2e.test_decoding import M4A, WAV, post
 from tests.serving import serve
-from tests.small_store import save_constant
 
 _MEGABYTE = 1 << 20
 _MEMORY = 120 * _MEGABYTE  # beside the largest file; 60 were seen
@@ -16,9 +15,8 @@ _LONGEST_SECONDS = 20  # of one answer, on a machine that has other things to do
 
 
 @pytest.mark.parametrize("route", ["/classify/urban-sound", "/spectrogram"])
-def test_bombs_are_refused_and_take_neither_time_nor_memory(route: str, tmp_path: Path) -> None:
-    save_constant(tmp_path / "store", "siren")
-    with serve(models_dir=tmp_path / "store", max_seconds=600, decoders=1) as client:
+def test_bombs_are_refused_and_take_neither_time_nor_memory(route: str, siren_store: Path) -> None:
+    with serve(models_dir=siren_store, max_seconds=600, decoders=1) as client:
         assert [post(client, data).status_code for data in (WAV, M4A)] == [200, 200]
         assert client.post(route, content=WAV, headers={"Content-Type": "audio/x"}).is_success
         before = client.peak_memory()
@@ -36,9 +34,8 @@ def test_bombs_are_refused_and_take_neither_time_nor_memory(route: str, tmp_path
         assert post(client, M4A).json()["label"] == "siren"
 
 
-def test_what_is_wrong_with_a_bomb_is_said(tmp_path: Path) -> None:
-    save_constant(tmp_path / "store", "siren")
-    with serve(models_dir=tmp_path / "store", max_seconds=600) as client:
+def test_what_is_wrong_with_a_bomb_is_said(siren_store: Path) -> None:
+    with serve(models_dir=siren_store, max_seconds=600) as client:
         for name, data in bombs().items():
             if "of an hour" in name:
                 problem = post(client, data).json()
@@ -46,9 +43,8 @@ def test_what_is_wrong_with_a_bomb_is_said(tmp_path: Path) -> None:
                 assert "longer than the 600 s" in problem["detail"]
 
 
-def test_a_table_without_end_is_refused_for_its_memory(tmp_path: Path) -> None:
-    save_constant(tmp_path / "store", "siren")
-    with serve(models_dir=tmp_path / "store") as client:
+def test_a_table_without_end_is_refused_for_its_memory(siren_store: Path) -> None:
+    with serve(models_dir=siren_store) as client:
         problem = post(client, decodable()["m4a with 2^32 times"]).json()
     assert problem["type"] == "/problems/undecodable"
     assert problem["detail"] == "decoding the file takes more memory than it may"

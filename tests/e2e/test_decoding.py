@@ -17,7 +17,6 @@ import pytest
 
 from tests.encoders import encode_av
 from tests.serving import ServerClient, serve
-from tests.small_store import save_constant
 from tests.sounds import RATE, encode, make
 
 URBAN = "/classify/urban-sound"
@@ -29,16 +28,9 @@ PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("constant") / "store"
-    save_constant(root, "siren")
-    return root
-
-
-@pytest.fixture(scope="module")
-def client(store: Path) -> Iterator[ServerClient]:
+def client(siren_store: Path) -> Iterator[ServerClient]:
     """Of a server with one decoder."""
-    with serve(models_dir=store, decoders=1) as client:
+    with serve(models_dir=siren_store, decoders=1) as client:
         yield client
 
 
@@ -60,8 +52,8 @@ def has_a_file(process_id: int) -> bool:
     return waiting > 0
 
 
-def test_a_decoder_starts_with_the_first_file_that_needs_it(store: Path) -> None:
-    with serve(models_dir=store) as client:
+def test_a_decoder_starts_with_the_first_file_that_needs_it(siren_store: Path) -> None:
+    with serve(models_dir=siren_store) as client:
         assert post(client, WAV).json()["label"] == "siren"
         assert client.children() == []
         assert post(client, M4A).json()["clip"]["format"] == "mp4"
@@ -86,8 +78,8 @@ def test_a_decoder_that_is_killed_costs_one_request(client: ServerClient) -> Non
     assert len(client.children()) == 1
 
 
-def test_a_decoder_that_hangs_costs_one_request(store: Path) -> None:
-    with serve(models_dir=store, decoders=1, decode_seconds=1) as client:
+def test_a_decoder_that_hangs_costs_one_request(siren_store: Path) -> None:
+    with serve(models_dir=siren_store, decoders=1, decode_seconds=1) as client:
         assert post(client, M4A).status_code == 200
         (decoder,) = client.children()
         os.kill(decoder, signal.SIGSTOP)
@@ -98,10 +90,10 @@ def test_a_decoder_that_hangs_costs_one_request(store: Path) -> None:
         assert decoder not in client.children()
 
 
-def test_recordings_that_wait_for_a_decoder_hold_no_thread(store: Path) -> None:
+def test_recordings_that_wait_for_a_decoder_hold_no_thread(siren_store: Path) -> None:
     """Each long one needs the thread again and again while the next ones wait for the decoder."""
     with (
-        serve(models_dir=store, decoders=1, threads=1) as client,
+        serve(models_dir=siren_store, decoders=1, threads=1) as client,
         ThreadPoolExecutor(8) as threads,
     ):
         answers = list(threads.map(lambda data: post(client, data), [LONG, M4A, WAV, LONG] * 2))
@@ -121,8 +113,8 @@ def test_a_client_that_goes_away_frees_the_decoder(client: ServerClient) -> None
     assert post(client, M4A).json()["label"] == "siren"
 
 
-def test_decoders_end_with_the_server(store: Path) -> None:
-    with serve(models_dir=store) as client:
+def test_decoders_end_with_the_server(siren_store: Path) -> None:
+    with serve(models_dir=siren_store) as client:
         post(client, M4A)
         (decoder,) = client.children()
         client.signal(signal.SIGKILL)

@@ -17,7 +17,6 @@ from app.inference.answers import Classification, Progress
 from earshot.client import AsyncClient, Client, EarshotError
 from tests.e2e.test_classify import HEAD, MULTIPART, OCTETS, URBAN, WAV, problem
 from tests.serving import ServerClient, serve
-from tests.small_store import save_constant
 from tests.sounds import RATE, encode, make
 
 EVENTS = {"accept": "text/event-stream"}
@@ -26,15 +25,8 @@ LONG = encode(np.tile(np.concatenate([make("siren", 7), make("drilling", 8)]), S
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("events") / "store"
-    save_constant(root, "siren")
-    return root
-
-
-@pytest.fixture(scope="module")
-def client(root: Path) -> Iterator[ServerClient]:
-    with serve(models_dir=root, max_upload_bytes=2_000_000) as client:
+def client(siren_store: Path) -> Iterator[ServerClient]:
+    with serve(models_dir=siren_store, max_upload_bytes=2_000_000) as client:
         yield client
 
 
@@ -189,8 +181,8 @@ def stream(client: httpx.Client, content: bytes) -> Iterator[str]:
         yield from response.iter_lines()
 
 
-def test_a_client_that_goes_away_stops_the_work(root: Path, half_a_day: bytes) -> None:
-    with serve(models_dir=root, max_requests=1, max_seconds=50_000) as client:
+def test_a_client_that_goes_away_stops_the_work(siren_store: Path, half_a_day: bytes) -> None:
+    with serve(models_dir=siren_store, max_requests=1, max_seconds=50_000) as client:
         lines = stream(client, half_a_day)
         assert next(lines) == "event: progress"
         problem(client.post(URBAN, files={"file": WAV}), 503, "overloaded")
@@ -202,16 +194,16 @@ def test_a_client_that_goes_away_stops_the_work(root: Path, half_a_day: bytes) -
         assert figure(client, "earshot_audio_seconds_total") == 2
 
 
-def test_the_deadline_holds(root: Path, half_a_day: bytes) -> None:
-    with serve(models_dir=root, request_seconds=5, max_seconds=50_000) as client:
+def test_the_deadline_holds(siren_store: Path, half_a_day: bytes) -> None:
+    with serve(models_dir=siren_store, request_seconds=5, max_seconds=50_000) as client:
         *_, name, data, _ = stream(client, half_a_day)
         assert name == "event: error"
         assert json.loads(data.removeprefix("data: "))["type"] == "/problems/deadline"
         assert figure(client, 'earshot_refusals_total{reason="deadline"}') == 1
 
 
-def test_a_server_that_stops_finishes_what_has_begun(root: Path) -> None:
-    with serve(models_dir=root) as client:
+def test_a_server_that_stops_finishes_what_has_begun(siren_store: Path) -> None:
+    with serve(models_dir=siren_store) as client:
         with client.stream("POST", URBAN, files={"file": LONG}, headers=EVENTS) as response:
             lines = response.iter_lines()
             assert next(lines) == "event: progress"
@@ -220,8 +212,8 @@ def test_a_server_that_stops_finishes_what_has_begun(root: Path) -> None:
         client.wait()
 
 
-def test_a_server_that_can_wait_no_longer_says_so(root: Path, half_a_day: bytes) -> None:
-    with serve(models_dir=root, shutdown_seconds=1, max_seconds=50_000) as client:
+def test_a_server_that_can_wait_no_longer_says_so(siren_store: Path, half_a_day: bytes) -> None:
+    with serve(models_dir=siren_store, shutdown_seconds=1, max_seconds=50_000) as client:
         lines = stream(client, half_a_day)
         assert next(lines) == "event: progress"
         client.signal(signal.SIGTERM)

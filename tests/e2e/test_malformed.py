@@ -8,7 +8,6 @@ from pathlib import Path
 from tests.e2e.test_decoding import M4A, WAV, post
 from tests.malformed import malformed_files, whole_files
 from tests.serving import serve
-from tests.small_store import save_constant
 
 _LONGEST_SECONDS = 20  # of one answer, on a machine that has other things to do
 _MEGABYTE = 1 << 20
@@ -18,11 +17,10 @@ _KINDS = {
 } | {"/problems/unsupported-format"}
 
 
-def test_every_broken_file_is_refused_or_answered_and_none_does_harm(tmp_path: Path) -> None:
-    save_constant(tmp_path / "store", "siren")
+def test_every_broken_file_is_refused_or_answered_and_none_does_harm(siren_store: Path) -> None:
     files = dict(malformed_files())
     with (
-        serve(models_dir=tmp_path / "store", max_seconds=600, log_format="json") as client,
+        serve(models_dir=siren_store, max_seconds=600, log_format="json") as client,
         ThreadPoolExecutor(4) as threads,
     ):
         whole = {name: post(client, data) for name, data in whole_files().items()}

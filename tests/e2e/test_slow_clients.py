@@ -16,22 +16,14 @@ from websockets.sync.client import connect
 from tests.e2e.test_classify import problem
 from tests.e2e.test_lifecycle import PATIENCE_SECONDS, SIREN, URBAN, Unfinished, accepted, until
 from tests.serving import ServerClient, serve
-from tests.small_store import save_constant
 
 HEAD = f"POST {URBAN} HTTP/1.1\r\nHost: x\r\n"
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("stores") / "store"
-    save_constant(root, "siren")
-    return root
-
-
-@pytest.fixture(scope="module")
-def hurried(root: Path) -> Iterator[ServerClient]:
+def hurried(siren_store: Path) -> Iterator[ServerClient]:
     """A service that waits for no client longer than half a second."""
-    with serve(models_dir=root, client_seconds=0.5, min_upload_rate=1e9) as client:
+    with serve(models_dir=siren_store, client_seconds=0.5, min_upload_rate=1e9) as client:
         yield client
 
 
@@ -128,9 +120,9 @@ def test_requests_are_not_piled_up(hurried: ServerClient) -> None:
         assert answers.count(b"200 OK") <= 101
 
 
-def test_slow_bodies_give_way_when_places_are_short(root: Path) -> None:
+def test_slow_bodies_give_way_when_places_are_short(siren_store: Path) -> None:
     """All places are held by clients that send nothing; an ordinary one is answered."""
-    with serve(models_dir=root, max_requests=4, client_seconds=20) as client:
+    with serve(models_dir=siren_store, max_requests=4, client_seconds=20) as client:
         slow = [accepted(client) for _ in range(4)]
         while (response := client.post(URBAN, files={"file": SIREN})).status_code == 503:
             assert response.headers["retry-after"] == "1"  # they may still come: a second
@@ -143,10 +135,10 @@ def test_slow_bodies_give_way_when_places_are_short(root: Path) -> None:
             assert json.load(request.answer())["label"] == "siren"
 
 
-def test_a_large_upload_finds_memory_or_is_told_and_a_clip_always_does(root: Path) -> None:
+def test_a_large_upload_finds_memory_or_is_told_and_a_clip_always_does(siren_store: Path) -> None:
     large = SIREN + bytes(9 << 20)  # behind the end of the file: let alone
     limits = {"max_upload_bytes": 16 << 20, "max_held_bytes": 16 << 20}
-    with serve(models_dir=root, client_seconds=20, **limits) as client:
+    with serve(models_dir=siren_store, client_seconds=20, **limits) as client:
         held = Unfinished(client, URBAN, "audio/wav", 16 << 20)
         held.send(bytes(31 << 19))
         headers = {"Content-Type": "audio/wav"}
@@ -163,8 +155,8 @@ def test_a_large_upload_finds_memory_or_is_told_and_a_clip_always_does(root: Pat
         until(lambda: post().status_code == 200)
 
 
-def test_the_connection_that_is_idle_for_longest_makes_room(root: Path) -> None:
-    with serve(models_dir=root, max_connections=3, client_seconds=600) as client:
+def test_the_connection_that_is_idle_for_longest_makes_room(siren_store: Path) -> None:
+    with serve(models_dir=siren_store, max_connections=3, client_seconds=600) as client:
         busy = accepted(client)
         idle = [connected(client) for _ in range(2)]
         for connection in idle:
