@@ -48,4 +48,5 @@ LABEL org.opencontainers.image.title="Earshot" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="docker.io/library/python:3.11-slim-bookworm"
 COPY app app
+COPY assets assets
 COPY models_store models_store

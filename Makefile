@@ -20,23 +20,23 @@ lint: $(VENV)/.dev ## formatting, lint and types
 fuzz: $(VENV)/.fuzz ## fuzz each target for FUZZ_SECONDS; what is found is kept in build/fuzz/found
 	mkdir -p build/fuzz/found build/fuzz/decoder build/fuzz/multipart build/fuzz/transform
 	for target in decoder multipart transform; do \
-		$(VENV)/bin/python -m tests.fuzz $$target build/fuzz/$$target -keep_seed=1 -timeout=20 \
+		$(VENV)/bin/python -m tests.support.fuzz $$target build/fuzz/$$target -keep_seed=1 -timeout=20 \
 			-max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/found/ || exit 1; \
 	done
 
 bench: $(VENV)/.bench ## measure speed, beside other servers (Linux, needs wrk)
 	for what in micro bare http formats process costs; do \
-		$(VENV)/bin/python -m benchmarks.$$what || exit 1; \
+		$(VENV)/bin/python -m bench.$$what || exit 1; \
 	done
 
 faults: $(VENV)/.dev ## kill, fill, damage, drop, dribble, stop and overload real servers (Linux, root)
-	$(VENV)/bin/python -m reliability.faults
+	$(VENV)/bin/python -m bench.faults
 
 soak: $(VENV)/.dev ## 50,000 requests of every kind, and the memory they take (Linux)
-	$(VENV)/bin/python -m reliability.soak
+	$(VENV)/bin/python -m bench.soak
 
 dashboard: $(VENV)/.dev ## every panel's queries, asked of Prometheus (Debian's) under load
-	$(VENV)/bin/python -m reliability.dashboard
+	$(VENV)/bin/python -m bench.dashboard
 
 schemathesis: $(VENV)/.dev ## thousands of requests to a service, made from its OpenAPI document
 	$(VENV)/bin/st run $(URL)/openapi.json --max-examples 100

@@ -9,10 +9,10 @@ import sys
 import uvicorn
 from pydantic import ValidationError
 
-from app.keys import Keys, KeysError
-from app.monitoring.logs import log_config
+from app.api.api_keys import Keys, KeysError
+from app.server.workers import Workers
 from app.settings import Settings
-from app.workers import Workers
+from app.telemetry.logs import log_config
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
             sys.exit(f"EARSHOT_API_KEYS_FILE: {error}")
     if settings.otlp_endpoint:
         try:
-            importlib.import_module("app.monitoring.tracing")
+            importlib.import_module("app.telemetry.tracing")
         except ImportError as error:
             sys.exit(str(error))
     logging.captureWarnings(True)
@@ -37,9 +37,9 @@ def main() -> None:
         factory=True,
         host=settings.host,
         port=settings.port,
-        http="app.connections:Connection",
+        http="app.server.connections:Connection",
         log_config=log_config(settings.log_format, settings.log_level),
-        access_log=False,  # it would have queries and addresses; see app.api.monitor
+        access_log=False,  # it would have queries and addresses; see app.api.middleware.request_log
         workers=settings.workers,
         timeout_graceful_shutdown=settings.shutdown_seconds,
         # uvicorn's 5 s would kill workers that are only slow, on a machine with much to do.

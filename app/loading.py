@@ -4,8 +4,8 @@ from functools import partial
 
 from app.inference.engine import BATCH
 from app.inference.engines import make_engine
-from app.inference.models import Key, Loading
-from app.inference.observer import NOBODY, Observer
+from app.inference.instrumentation import NOBODY, Observer
+from app.inference.registry import Key, Loading
 from app.settings import Settings
 
 

@@ -11,8 +11,14 @@ import anyio
 import threadpoolctl
 from fastapi import FastAPI
 
-from app import __version__, signals
-from app.api import (
+from app import __version__
+from app.api import problems
+from app.api.api_keys import Keys
+from app.api.guard import guard
+from app.api.middleware.drain import Drain
+from app.api.middleware.request_log import Monitor
+from app.api.middleware.security_headers import SecurityHeaders
+from app.api.routes import (
     admin,
     batch,
     classify,
@@ -23,29 +29,24 @@ from app.api import (
     huggingface,
     metrics,
     page,
-    problems,
     spectrogram,
     stream,
 )
-from app.api import models as models_api
-from app.api.drain import Drain
-from app.api.guard import guard
-from app.api.headers import SecurityHeaders
-from app.api.monitor import Monitor
+from app.api.routes import models as models_api
 from app.api.state import Service
-from app.audio.decoders import Decoders
-from app.connections import STATE, Connections
-from app.genres import GenreLibrary
+from app.decoding.pool import Decoders
+from app.inference.class_activation import Explainers
 from app.inference.decoding import Decoding
-from app.inference.explain import Explainers
-from app.inference.models import Models
-from app.keys import Keys
+from app.inference.registry import Models
 from app.loading import is_preloaded, loading
-from app.monitoring.metrics import Metrics
+from app.music.library import GenreLibrary
+from app.server import signals
+from app.server.connections import STATE, Connections
 from app.settings import Settings
+from app.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from app.monitoring.tracing import Tracing
+    from app.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -128,8 +129,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
-        openapi_url=None,  # its route would have no name in figures and logs; see `app.api.docs`
-        docs_url=None,  # they would load their scripts from elsewhere; see `app.api.docs`
+        openapi_url=None,  # its route would have no name in figures; see `app.api.routes.docs`
+        docs_url=None,  # it would load scripts from elsewhere; see `app.api.routes.docs`
         redoc_url=None,
     )
     problems.install(app)
@@ -155,7 +156,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _tracing(settings: Settings) -> "Tracing | None":
     if not settings.otlp_endpoint:
         return None
-    from app.monitoring.tracing import Tracing  # noqa: PLC0415  # its packages are an extra
+    from app.telemetry.tracing import Tracing  # noqa: PLC0415  # its packages are an extra
 
     return Tracing(settings.otlp_endpoint)
 

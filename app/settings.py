@@ -7,12 +7,12 @@ from typing import Literal, Self
 from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.audio.recording import Bounds
+from app.decoding.recording import Bounds
 from app.inference.names import EngineName
 
 LogFormat = Literal["json", "text"]
 
-_STORE = Path(__file__).resolve().parent.parent / "models_store"
+_ROOT = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):
@@ -50,9 +50,9 @@ class Settings(BaseSettings):
     max_client_requests: int = Field(
         default=0, ge=0, description="requests of one client at the same time; 0: any number"
     )
-    models_dir: Path = Field(default=_STORE, description="the store of checkpoints")
+    models_dir: Path = Field(default=_ROOT / "models_store", description="the store of checkpoints")
     genres_dir: Path = Field(
-        default=_STORE / "genres",
+        default=_ROOT / "assets" / "genres",
         description="one folder of recordings for each genre; all who reach the service hear them",
     )
     max_upload_bytes: int = Field(

@@ -15,9 +15,9 @@ from anyio.from_thread import start_blocking_portal
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
-from app.audio.errors import AudioError
-from app.audio.formats import SUFFIXES
 from app.checkpoints.errors import CheckpointError
+from app.decoding.errors import AudioError
+from app.decoding.formats import SUFFIXES
 from app.inference.answers import Classification
 from earshot.client import Client, EarshotError
 from earshot.formats import FORMATS, Answered, Failed, Outcome
@@ -79,8 +79,8 @@ def _local(options: argparse.Namespace) -> Iterator[Recognise]:
     Raises CheckpointError when the checkpoint cannot be loaded.
     """
     # Heavy, the network's runtime and all: who asks a service needs none of it.
-    from app.inference.models import Models  # noqa: PLC0415
     from app.inference.recognition import Wanted, recognise  # noqa: PLC0415
+    from app.inference.registry import Models  # noqa: PLC0415
     from app.loading import loading  # noqa: PLC0415
     from app.settings import Settings  # noqa: PLC0415
 

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from app.keys import KeysError, new_key
+from app.api.api_keys import KeysError, new_key
 
 
 def run(options: argparse.Namespace) -> None:

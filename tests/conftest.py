@@ -9,7 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.sounds import write_urbansound8k
+from tests.support.sounds import write_urbansound8k
 
 # A deadline would make a slow machine a failing test.
 hypothesis.settings.register_profile("earshot", deadline=None)

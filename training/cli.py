@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.audio.windows import WINDOWS
 from app.checkpoints.labels import TASKS
-from training.datasets import CORPORA
+from training.corpora import CORPORA
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -13,14 +13,14 @@ from rich.table import Table
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.errors import CheckpointError
-from training.datasets import CORPORA, TASK_CORPORA, CorpusError, urbansound8k
+from training.corpora import CORPORA, TASK_CORPORA, CorpusError, urbansound8k
+from training.data_source import Source
 from training.evaluate import Evaluation, evaluate
 from training.experiments.genres import analyze_genres, genre_folders
 from training.experiments.windowing import WindowingExperiment, comparison_table
 from training.export import export
 from training.fit import Run, default_workers
 from training.held_out import Folds
-from training.material import Source
 from training.pretrain import PretrainingJob, pretrain
 from training.recipes import RECIPES, TEACHING, Recipe, label_pretraining
 from training.report import write_report

@@ -8,8 +8,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.data import AugmentedClips, BalancedSampler, Draw, DrawnExamples
-from training.teacher import Yamnet
+from training.dataset import AugmentedClips, BalancedSampler, Draw, DrawnExamples
+from training.teachers.yamnet import Yamnet
 
 _STANDARDISING_DRAWS = 512
 

@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from app.audio.frontend import FrontEnd
+from app.audio.log_mel import FrontEnd
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.errors import CheckpointError
 from app.checkpoints.metrics import FamiliarityScores, ForeignScores, Metrics, Scores
 from app.inference.engine import OpenVinoEngine, recording_outputs
-from training import scores
-from training.datasets import Clip
-from training.material import Source, prepare
+from training import metrics as scores
+from training.corpora import Clip
+from training.data_source import Source, prepare
 from training.waveforms import Waveforms, decode_all, readable
 
 _THREADS = 2

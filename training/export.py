@@ -15,14 +15,14 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from safetensors.torch import save_file
 
-from app.audio.frontend import FrontEnd
+from app.audio.log_mel import FrontEnd
 from app.checkpoints import store
 from app.checkpoints.card import Card, Familiarity
-from training.data import FirstClips
-from training.datasets import Clip
-from training.familiarity import add_familiarity
-from training.material import Material, Source, prepare
-from training.network import ResNetAudioClassifier
+from training.corpora import Clip
+from training.data_source import Material, Source, prepare
+from training.dataset import FirstClips
+from training.networks.resnet import ResNetAudioClassifier
+from training.ood import add_familiarity
 from training.runs import FP32_MODEL, RunRecord, load_run
 from training.waveforms import decode_all, readable
 

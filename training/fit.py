@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassRecall
 
-from training.data import BalancedSampler
-from training.network import ResNetAudioClassifier
+from training.dataset import BalancedSampler
+from training.networks.resnet import ResNetAudioClassifier
 from training.recipes import Recipe
 
 LAST = "last.ckpt"

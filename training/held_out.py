@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from app.checkpoints.labels import TASKS, TaskName
-from training.datasets import TASK_CORPORA, Clip
+from training.corpora import TASK_CORPORA, Clip
 from training.recipes import HELD_OUT
 from training.splits import draw_folds
 

@@ -7,8 +7,8 @@ import torch
 
 from app.audio.windows import WINDOWS
 from app.checkpoints.labels import LABELS, TaskName
-from training.data import AugmentedClips, TrainingSet
-from training.datasets import load_corpora
+from training.corpora import load_corpora
+from training.dataset import AugmentedClips, TrainingSet
 from training.distill import DistillationSet
 from training.fit import (
     ClassifierLearner,
@@ -20,12 +20,12 @@ from training.fit import (
     fit,
 )
 from training.held_out import Folds, all_standard_folds
-from training.network import ResNetAudioClassifier
+from training.networks.resnet import ResNetAudioClassifier
 from training.pretrained import Pretraining, save_pretrained, start_from
 from training.recipes import Recipe, front_end
 from training.runs import claim
 from training.splits import hold_out, require_labels
-from training.teacher import EMBEDDING_SIZE, Yamnet
+from training.teachers.yamnet import EMBEDDING_SIZE, Yamnet
 from training.waveforms import decode_all, readable
 
 WEIGHTS = "pretrained.safetensors"
@@ -36,7 +36,7 @@ class PretrainingJob:
     """What to pretrain."""
 
     corpora: tuple[str, ...]
-    """names of `training.datasets.CORPORA`; those without a folder in `data` are left out"""
+    """names of `training.corpora.CORPORA`; those without a folder in `data` are left out"""
     task: TaskName | None
     """learn the labels of this task; None: learn YAMNet's embedding, without labels"""
     data: Path

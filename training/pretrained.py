@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from training.network import ResNetAudioClassifier
+from training.networks.resnet import ResNetAudioClassifier
 from training.runs import RunError
 
 

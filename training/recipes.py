@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from app.audio.frontend import FrontEnd
+from app.audio.log_mel import FrontEnd
 from app.audio.windows import WindowName
 from app.checkpoints.labels import TaskName
 
@@ -21,7 +21,8 @@ class Recipe:
     balance_labels: bool = True
     """whether all labels are drawn equally often"""
     tutor_share: float = 0.0
-    """of a target that is a tutor's opinion rather than the label; see `training.tutor`"""
+    """of a target that is a tutor's opinion rather than the label; see
+    `training.teachers.soft_labels`"""
     unlabelled_share: float = 0.0
     """of the draws that are clips without labels; their target is the tutor's opinion alone"""
     max_learning_rate: float = 1e-3

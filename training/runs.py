@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from app.audio.frontend import FrontEnd
+from app.audio.log_mel import FrontEnd
 from app.checkpoints.card import Training
 from app.checkpoints.labels import TaskName
-from training.network import ResNetAudioClassifier
+from training.networks.resnet import ResNetAudioClassifier
 
 RECORD = "run.json"
 DESCRIPTION = "job.json"

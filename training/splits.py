@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.datasets.clip import Clip, CorpusError
+from training.corpora.clip import Clip, CorpusError
 
 _HELD_OUT_SHARE = 0.2
 

@@ -8,20 +8,20 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from app.audio.frontend import FrontEnd
+from app.audio.log_mel import FrontEnd
 from app.audio.windows import WindowName
 from app.checkpoints import card
 from app.checkpoints.labels import TaskName
-from training.data import AugmentedClips, DrawnExamples, FirstClips, TrainingSet, TutoredSet
-from training.datasets import Clip, licence
+from training.corpora import Clip, licence
+from training.data_source import Material, Source, prepare
+from training.dataset import AugmentedClips, DrawnExamples, FirstClips, TrainingSet, TutoredSet
 from training.fit import ClassifierLearner, Run, Schedule, balanced_loader, fit
 from training.held_out import Folds, standard_folds
-from training.material import Material, Source, prepare
-from training.network import ResNetAudioClassifier
+from training.networks.resnet import ResNetAudioClassifier
 from training.pretrained import Pretraining, start_from
 from training.recipes import Recipe, front_end
 from training.runs import RunRecord, claim, save_run
-from training.tutor import Tutor
+from training.teachers.soft_labels import Tutor
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from app.audio.errors import AudioError
-from app.audio.recording import read_recording
-from training.datasets.clip import Clip
+from app.decoding.errors import AudioError
+from app.decoding.recording import read_recording
+from training.corpora.clip import Clip
 
 log = logging.getLogger(__name__)
 

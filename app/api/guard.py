@@ -3,11 +3,11 @@
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from app.api.access import Access
-from app.api.document import describe
-from app.api.drain import Drain, Draining
-from app.api.limits import Allowance, Limits
-from app.keys import Keys
+from app.api.api_keys import Keys
+from app.api.middleware.api_key import Access
+from app.api.middleware.drain import Drain, Draining
+from app.api.middleware.rate_limit import Allowance, Limits
+from app.api.openapi import describe
 from app.settings import Settings
 
 

@@ -11,13 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import Match
 
-from app.api.kinds import KINDS
+from app.api.problem_types import KINDS
 from app.api.schemas import Problem
-from app.audio import errors as audio
 from app.checkpoints.errors import CheckpointError
-from app.genres import GenreError
+from app.decoding import errors as audio
 from app.inference.batcher import OverloadedError
-from app.inference.explain import ClipError
+from app.inference.class_activation import ClipError
+from app.music.library import GenreError
 
 MEDIA_TYPE = "application/problem+json"
 _KINDS = "/problems/"

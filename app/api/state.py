@@ -11,19 +11,19 @@ import anyio
 from fastapi import Depends, Request
 from starlette.requests import ClientDisconnect
 
-from app.api.drain import Drain
-from app.api.places import Patience, Place, Places, Space
+from app.api.admission import Patience, Place, Places, Space
+from app.api.api_keys import Keys
+from app.api.middleware.drain import Drain
 from app.api.problems import too_late
-from app.genres import GenreLibrary
 from app.inference.answers import Classification
+from app.inference.class_activation import Explainers
 from app.inference.classifier import Classifier, OnProgress
 from app.inference.decoding import Decoding
-from app.inference.explain import Explainers
-from app.inference.models import Models, Reloaded
 from app.inference.recognition import Wanted, recognise
-from app.keys import Keys
-from app.monitoring.metrics import Metrics
+from app.inference.registry import Models, Reloaded
+from app.music.library import GenreLibrary
 from app.settings import Settings
+from app.telemetry.metrics import Metrics
 
 P = ParamSpec("P")
 T = TypeVar("T")

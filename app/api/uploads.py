@@ -9,8 +9,8 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
+from app.api.admission import Place
 from app.api.multipart import FIELD, FilePart, FileParts
-from app.api.places import Place
 from app.api.problems import ProblemError
 
 _BINARY = {

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audio.clips import cut
-from app.audio.frontend import FrontEnd, log_mel
+from app.audio.log_mel import FrontEnd, log_mel
 from app.audio.silence import is_silent
 
 # Of a clip, each of which may be silent. Where a sound begins or ends, resampling leaves traces in

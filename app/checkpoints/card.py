@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.audio.frontend import FrontEnd
+from app.audio.log_mel import FrontEnd
 from app.checkpoints.labels import TaskName
 from app.checkpoints.metrics import Metrics, Record
 

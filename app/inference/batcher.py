@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.engine import Engine
-from app.inference.observer import NOBODY, Observer
+from app.inference.instrumentation import NOBODY, Observer
 
 
 class OverloadedError(Exception):

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audio.features import ClipBlock, clip_blocks
-from app.audio.recording import Bounds, MonoStream
-from app.audio.source import AudioInfo, Opener
 from app.checkpoints.card import Card
+from app.decoding.recording import Bounds, MonoStream
+from app.decoding.source import AudioInfo, Opener
 from app.inference.answers import Progress
 from app.inference.batcher import Batcher
 from app.inference.engine import BATCH
+from app.inference.instrumentation import NOBODY, Observer, Stopwatch, observed_blocks
 from app.inference.names import Reason
-from app.inference.observer import NOBODY, Observer, Stopwatch, observed_blocks
 from app.inference.outputs import probabilities, unlabelled, unlabelled_whole
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Classifier:
             max_seconds: longest recording accepted.
             on_thread: how work is taken off the event loop.
             bounds: of the channels and the sample rate accepted.
-            open_with_ffmpeg: see `app.audio.recording.open_audio`.
+            open_with_ffmpeg: see `app.decoding.recording.open_audio`.
             hop_seconds: between the starts of neighbouring clips; None: as the card says.
             on_progress: is told how far it is; the last time, of the whole recording.
 

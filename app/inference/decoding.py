@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
-from app.audio.decoders import Decoders
-from app.audio.errors import NotYetError
-from app.audio.source import AudioSource, Opener
+from app.decoding.errors import NotYetError
+from app.decoding.pool import Decoders
+from app.decoding.source import AudioSource, Opener
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -19,7 +19,7 @@ class Attempt(Protocol[T_co]):
     """Something that begins with opening a recording."""
 
     def __call__(self, *, open_with_ffmpeg: Opener) -> Awaitable[T_co]:
-        """What comes of it, given an opener for `app.audio.recording.open_audio`."""
+        """What comes of it, given an opener for `app.decoding.recording.open_audio`."""
         ...
 
 

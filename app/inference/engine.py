@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from app.audio.features import clip_blocks
-from app.audio.frontend import FrontEnd
+from app.audio.log_mel import FrontEnd
 
 log = logging.getLogger(__name__)
 

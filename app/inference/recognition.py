@@ -6,13 +6,13 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audio.recording import Bounds
-from app.audio.source import Opener
 from app.checkpoints.card import Card
+from app.decoding.recording import Bounds
+from app.decoding.source import Opener
 from app.inference.answers import CheckpointName, Classification, Clip, RankedLabel, Segment
 from app.inference.classifier import Answer, Classifier, OnProgress, OnThread
 from app.inference.names import Reason
-from app.inference.timeline import Stretch, shares, timeline
+from app.inference.segments import Stretch, shares, timeline
 
 # Of a clip with silence in it, which says little of when its sound was heard, and may be unlike
 # what was learned for that alone; next to nothing where it overlaps with a clip without.
@@ -52,7 +52,7 @@ async def recognise(
         max_seconds: longest recording accepted.
         on_thread: how work is taken off the event loop.
         bounds: of the channels and the sample rate accepted.
-        open_with_ffmpeg: see `app.audio.recording.open_audio`.
+        open_with_ffmpeg: see `app.decoding.recording.open_audio`.
         on_progress: is told how far it is, after each block of clips.
 
     Raises:

@@ -57,7 +57,7 @@ class TorchEngine:
 
 
 def _network(outputs: int) -> nn.Module:
-    """The network that `training.network` trains, by the same names."""
+    """The network that `training.networks.resnet` trains, by the same names."""
     body = resnet50(weights=None)
     features = body.fc.in_features
     body.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)

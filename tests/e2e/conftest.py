@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import ServerClient, serve
-from tests.small_store import save_constant
+from tests.support.serving import ServerClient, serve
+from tests.support.small_store import save_constant
 
 
 @pytest.fixture(scope="session")

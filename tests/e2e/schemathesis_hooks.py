@@ -6,7 +6,7 @@ import schemathesis
 from hypothesis import strategies
 
 from app.api.uploads import RAW_CONTENT
-from tests.sounds import RATE, encode, make
+from tests.support.sounds import RATE, encode, make
 
 RECORDINGS = strategies.sampled_from(
     [

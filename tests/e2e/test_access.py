@@ -13,12 +13,12 @@ from huggingface_hub import InferenceClient
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from app.keys import new_key
+from app.api.api_keys import new_key
 from earshot.client import Client, EarshotError
 from tests.e2e.test_classify import problem
 from tests.e2e.test_stream import pcm
-from tests.serving import ServerClient, serve
-from tests.sounds import encode, make
+from tests.support.serving import ServerClient, serve
+from tests.support.sounds import encode, make
 
 SIREN = encode(make("siren", 1))
 URBAN = "/classify/urban-sound"

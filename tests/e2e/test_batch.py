@@ -9,8 +9,8 @@ import httpx
 import numpy as np
 
 from tests.e2e.test_classify import problem
-from tests.serving import serve
-from tests.sounds import RATE, SOUNDS, encode, make
+from tests.support.serving import serve
+from tests.support.sounds import RATE, SOUNDS, encode, make
 
 BATCH = "/classify/urban-sound/batch"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bombs import bombs, decodable
 from tests.e2e.test_decoding import M4A, WAV, post
-from tests.serving import serve
+from tests.support.bombs import bombs, decodable
+from tests.support.serving import serve
 
 _MEGABYTE = 1 << 20
 _MEMORY = 120 * _MEGABYTE  # beside the largest file; 60 were seen

@@ -12,9 +12,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.encoders import encode_av
-from tests.serving import ServerClient, serve
-from tests.sounds import RATE, SOUNDS, encode, make, tone
+from tests.support.encoders import encode_av
+from tests.support.serving import ServerClient, serve
+from tests.support.sounds import RATE, SOUNDS, encode, make, tone
 
 URBAN = "/classify/urban-sound"
 OCTETS = "application/octet-stream"

@@ -8,8 +8,8 @@ import pytest
 from app import __version__
 from earshot.client import AsyncClient, Client, EarshotError
 from tests.e2e.test_classify import post
-from tests.serving import ServerClient, serve
-from tests.sounds import RATE, encode, make
+from tests.support.serving import ServerClient, serve
+from tests.support.sounds import RATE, encode, make
 
 SIREN = encode(make("siren", 60_001))
 

@@ -13,8 +13,8 @@ import pytest
 
 from earshot.cli import main
 from tests.e2e.test_classify import post
-from tests.serving import ServerClient
-from tests.sounds import RATE, encode, make
+from tests.support.serving import ServerClient
+from tests.support.sounds import RATE, encode, make
 
 ROOT = Path(__file__).parents[2]
 TASK = ("--task", "urban-sound")

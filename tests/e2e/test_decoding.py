@@ -15,9 +15,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.encoders import encode_av
-from tests.serving import ServerClient, serve
-from tests.sounds import RATE, encode, make
+from tests.support.encoders import encode_av
+from tests.support.serving import ServerClient, serve
+from tests.support.sounds import RATE, encode, make
 
 URBAN = "/classify/urban-sound"
 SIREN = make("siren", 1)[:, None]

@@ -16,8 +16,8 @@ from httpx_sse import EventSource, ServerSentEvent
 from app.inference.answers import Classification, Progress
 from earshot.client import AsyncClient, Client, EarshotError
 from tests.e2e.test_classify import HEAD, MULTIPART, OCTETS, URBAN, WAV, problem
-from tests.serving import ServerClient, serve
-from tests.sounds import RATE, encode, make
+from tests.support.serving import ServerClient, serve
+from tests.support.sounds import RATE, encode, make
 
 EVENTS = {"accept": "text/event-stream"}
 SECONDS = 48

@@ -12,8 +12,8 @@ from scipy.special import softmax
 
 from app.checkpoints import store
 from tests.e2e.test_classify import BAD_RECORDINGS, problem
-from tests.serving import ServerClient, serve
-from tests.sounds import encode, make
+from tests.support.serving import ServerClient, serve
+from tests.support.sounds import encode, make
 
 STORE = Path(__file__).parents[2] / "models_store"
 URBAN = "/explain/urban-sound"

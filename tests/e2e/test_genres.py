@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.e2e.test_classify import problem
-from tests.serving import serve
-from tests.sounds import encode, tone
+from tests.support.serving import serve
+from tests.support.sounds import encode, tone
 
-LIBRARY = Path(__file__).parents[2] / "models_store" / "genres"
+LIBRARY = Path(__file__).parents[2] / "assets" / "genres"
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from huggingface_hub import AsyncInferenceClient, AudioClassificationOutputEleme
 from huggingface_hub.errors import HfHubHTTPError
 
 from tests.e2e.test_classify import post, problem
-from tests.serving import ServerClient
-from tests.sounds import RATE, encode, make
+from tests.support.serving import ServerClient
+from tests.support.sounds import RATE, encode, make
 
 SIREN = encode(make("siren", 70_001))
 URBAN = "/hf/urban-sound"

@@ -16,12 +16,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from app.keys import new_key
+from app.api.api_keys import new_key
 from tests.e2e.test_classify import problem
 from tests.e2e.test_stream import pcm
-from tests.serving import ServerClient, serve
-from tests.small_store import save_constant
-from tests.sounds import encode, make
+from tests.support.serving import ServerClient, serve
+from tests.support.small_store import save_constant
+from tests.support.sounds import encode, make
 
 SIREN = encode(make("siren", 1))
 URBAN = "/classify/urban-sound"

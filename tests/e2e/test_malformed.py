@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.e2e.test_decoding import M4A, WAV, post
-from tests.malformed import malformed_files, whole_files
-from tests.serving import serve
+from tests.support.malformed import malformed_files, whole_files
+from tests.support.serving import serve
 
 _LONGEST_SECONDS = 20  # of one answer, on a machine that has other things to do
 _MEGABYTE = 1 << 20

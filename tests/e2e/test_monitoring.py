@@ -14,8 +14,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
-from tests.serving import ServerClient, serve
-from tests.sounds import RATE, encode, make
+from tests.support.serving import ServerClient, serve
+from tests.support.sounds import RATE, encode, make
 
 ROOT = Path(__file__).parents[2]
 URBAN = "/classify/urban-sound"
@@ -245,7 +245,7 @@ def test_a_request_is_a_line_of_json(server: ServerClient) -> None:
     assert 0 < entry.pop("milliseconds") < 60_000
     assert entry == {
         "level": "info",
-        "logger": "app.api.monitor",
+        "logger": "app.api.middleware.request_log",
         "message": "answered",
         "method": "POST",
         "route": "/classify/{task}",
@@ -304,7 +304,9 @@ def test_the_log_holds_nothing_of_a_request_but_its_shape(store: Path) -> None:
         settled(client)
         lines = client.log.lines
     entries = [json.loads(line) for line in lines]  # each is JSON, uvicorn's too
-    assert {"uvicorn.error", "app.api.monitor"} <= {entry["logger"] for entry in entries}
+    assert {"uvicorn.error", "app.api.middleware.request_log"} <= {
+        entry["logger"] for entry in entries
+    }
     assert {"/stream/{task}", "/classify/{task}/batch", "other"} <= {
         entry.get("route") for entry in entries
     }

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from app.api.api_keys import new_key
 from app.audio.stft import analysis_window
 from app.audio.windows import WINDOWS
 from app.checkpoints import store
-from app.keys import new_key
-from tests.serving import ServerClient, serve
-from tests.small_store import save_constant
-from tests.sounds import RATE, encode, make
+from tests.support.serving import ServerClient, serve
+from tests.support.small_store import save_constant
+from tests.support.sounds import RATE, encode, make
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 Browser, Page, expect = playwright.Browser, playwright.Page, playwright.expect

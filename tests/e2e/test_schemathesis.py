@@ -10,10 +10,10 @@ from pathlib import Path
 
 import soundfile
 
-from app.keys import new_key
-from tests.serving import ServerClient, serve
-from tests.small_store import save_constant
-from tests.sounds import RATE, make
+from app.api.api_keys import new_key
+from tests.support.serving import ServerClient, serve
+from tests.support.small_store import save_constant
+from tests.support.sounds import RATE, make
 
 ROOT = Path(__file__).parents[2]
 

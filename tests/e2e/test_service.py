@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from app import __version__
-from app.api.kinds import KINDS
+from app.api.problem_types import KINDS
 from app.api.schemas import Problem
 
 

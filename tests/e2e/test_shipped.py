@@ -10,8 +10,8 @@ from app.audio.windows import WINDOWS, WindowName
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.labels import LABELS, TASKS, TaskName
-from tests.serving import ServerClient, serve
-from training.datasets.ravdess import EMOTIONS
+from tests.support.serving import ServerClient, serve
+from training.corpora.ravdess import EMOTIONS
 
 STORE = Path(__file__).parents[2] / "models_store"
 CLIPS = 80

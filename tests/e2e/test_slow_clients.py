@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from tests.e2e.test_classify import problem
 from tests.e2e.test_lifecycle import PATIENCE_SECONDS, SIREN, URBAN, Unfinished, accepted, until
-from tests.serving import ServerClient, serve
+from tests.support.serving import ServerClient, serve
 
 HEAD = f"POST {URBAN} HTTP/1.1\r\nHost: x\r\n"
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from app.audio.windows import WINDOWS
 from tests.e2e.test_classify import BAD_RECORDINGS, problem
-from tests.serving import ServerClient, serve
-from tests.sounds import encode, make, tone
+from tests.support.serving import ServerClient, serve
+from tests.support.sounds import encode, make, tone
 
 GENRES = ["classical", "hip-hop", "jazz", "rock"]
 

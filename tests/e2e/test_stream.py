@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.sounds import RATE, make
+from tests.support.sounds import RATE, make
 
 
 def pcm(samples: np.ndarray) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_monitoring import PARENT, TRACE, URBAN, WAV, post
-from tests.serving import serve
+from tests.support.serving import serve
 
 ROOT = Path(__file__).parents[2]
 STORE = ROOT / "models_store"

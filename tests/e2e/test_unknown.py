@@ -10,8 +10,8 @@ import pytest
 
 from app.checkpoints import store
 from earshot.cli import main
-from tests.serving import serve
-from tests.sounds import SOUNDS, encode, make, write_esc50
+from tests.support.serving import serve
+from tests.support.sounds import SOUNDS, encode, make, write_esc50
 from training.tables import familiarity_table, measured_cards
 
 

@@ -17,7 +17,14 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from rich.progress import track
 
-from app.audio.characteristics import (
+from app.audio.log_mel import decibels
+from app.audio.mel import band_edges, hz_to_mel, mel_filterbank, mel_to_hz
+from app.audio.stft import power_spectrogram
+from app.audio.windows import WINDOWS, WindowName
+from app.decoding.errors import AudioError, EmptyAudioError
+from app.decoding.formats import SUFFIXES
+from app.decoding.recording import read_recording
+from app.music.spectral_features import (
     MFCC_COUNT,
     Spectral,
     mel_decibels,
@@ -26,15 +33,8 @@ from app.audio.characteristics import (
     tempo,
     zero_crossings,
 )
-from app.audio.errors import AudioError, EmptyAudioError
-from app.audio.formats import SUFFIXES
-from app.audio.frontend import decibels
-from app.audio.mel import band_edges, hz_to_mel, mel_filterbank, mel_to_hz
-from app.audio.recording import read_recording
-from app.audio.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE
-from app.audio.stft import power_spectrogram
-from app.audio.windows import WINDOWS, WindowName
-from training.datasets.clip import CorpusError
+from app.rendering.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE
+from training.corpora.clip import CorpusError
 
 log = logging.getLogger(__name__)
 

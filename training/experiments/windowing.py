@@ -15,9 +15,10 @@ from torch.utils.data import DataLoader
 from app.audio.windows import WINDOWS, WindowName
 from app.checkpoints.labels import LABELS, TaskName
 from app.checkpoints.metrics import Scores
-from training import scores
-from training.data import FirstClips
-from training.datasets.urbansound8k import read_table
+from training import metrics as scores
+from training.corpora.urbansound8k import read_table
+from training.data_source import Material, prepare
+from training.dataset import FirstClips
 from training.experiments import windowing_figures
 from training.experiments.statistics import (
     Difference,
@@ -27,8 +28,7 @@ from training.experiments.statistics import (
     paired_bootstrap,
 )
 from training.fit import LAST, Run, default_workers
-from training.material import Material, prepare
-from training.network import ResNetAudioClassifier
+from training.networks.resnet import ResNetAudioClassifier
 from training.recipes import RECIPES, Recipe, front_end
 from training.report import draw_confusions
 from training.runs import claim

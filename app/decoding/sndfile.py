@@ -1,0 +1,170 @@
+"""Decoding with libsndfile: WAV, FLAC, AIFF and Ogg, straight from memory."""
+
+import io
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from app.decoding.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
+from app.decoding.formats import ACCEPTED_FORMATS
+from app.decoding.source import BLOCK_FRAMES, AudioInfo, mixed
+
+# libsndfile's name of each container that is accepted, and ours.
+_FORMATS = {
+    "WAV": "wav",
+    "WAVEX": "wav",
+    "RF64": "wav",
+    "W64": "w64",
+    "FLAC": "flac",
+    "AIFF": "aiff",
+    "OGG": "ogg",
+}
+# SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING of sndfile.h.
+_NOT_OURS = (1, 4)
+_INT16_STEP = np.float32(1 / 32_768)
+# What libsndfile says of a FLAC that was written to a pipe: its length is not known.
+_UNKNOWN_FRAMES = 0x7FFF_FFFF_FFFF_FFFF
+_OGG_CODEC = slice(28, 33)  # the first bytes after the header of the first page
+# Programs that write a WAV to a pipe cannot know its length; they leave 0 or a number near
+# 2^31 or 2^32 in its place.
+_PLACEHOLDER_SIZE = 0x7FFF_0000
+
+
+class _Memory(io.BytesIO):
+    """A file in memory that stays where it is when it is sent before its beginning.
+
+    The lengths in a damaged file can send libsndfile there, and it is a callback of C that
+    would raise.
+    """
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except ValueError:
+            return self.tell()
+
+
+class SoundFileSource:
+    """A recording that libsndfile has opened; see `AudioSource`."""
+
+    def __init__(self, file: soundfile.SoundFile) -> None:
+        self._file = file
+        self.info = AudioInfo(
+            sample_rate=file.samplerate,
+            channels=file.channels,
+            format=_FORMATS[file.format],
+            seconds=file.frames / file.samplerate,
+        )
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """See `AudioSource.blocks`."""
+        decoded = 0
+        while True:
+            try:
+                block = self._read()
+            except soundfile.LibsndfileError as error:
+                raise CorruptAudioError(
+                    f"the {self.info.format} file is damaged after "
+                    f"{decoded / self.info.sample_rate:.2f} s: {error.error_string}"
+                ) from error
+            if not len(block):
+                break
+            decoded += len(block)
+            yield mixed(block)
+        if decoded < self._file.frames:
+            raise CorruptAudioError(
+                f"the {self.info.format} file is truncated: it declares "
+                f"{self.info.seconds:.2f} s of sound and holds "
+                f"{decoded / self.info.sample_rate:.2f} s"
+            )
+
+    def _read(self) -> NDArray[np.float32]:
+        """The next frames as float32, shape `[frames, channels]`; none at the end."""
+        if self._file.subtype != "PCM_16":
+            block: NDArray[np.float32] = self._file.read(
+                BLOCK_FRAMES, dtype="float32", always_2d=True
+            )
+            return block
+        # libsndfile converts a WAV in pieces of 8 KiB, each by a call back into Python. As they
+        # are, all samples are read at once, and NumPy makes the same numbers of them.
+        pcm: NDArray[np.int16] = self._file.read(BLOCK_FRAMES, dtype="int16", always_2d=True)
+        return np.multiply(pcm, _INT16_STEP, dtype=np.float32)
+
+
+@contextmanager
+def open_sndfile(data: bytes) -> Iterator[SoundFileSource]:
+    """Open a recording held in memory.
+
+    Raises:
+        UnsupportedAudioError: libsndfile does not know the format, or it is not accepted.
+        CorruptAudioError: the format is known but the file is damaged, or ends too early.
+    """
+    if data[:4] == b"OggS":
+        _refuse_cut_ogg(data)
+    try:
+        file = soundfile.SoundFile(_Memory(data))
+    except soundfile.LibsndfileError as error:
+        if error.code in _NOT_OURS or data[_OGG_CODEC] == b"\x7fFLAC":
+            raise UnsupportedAudioError(error.error_string) from error
+        raise CorruptAudioError(
+            f"the file is damaged or truncated: {error.error_string}"
+        ) from error
+    with file:
+        if file.format not in _FORMATS:
+            raise UnsupportedAudioError(
+                f"{file.format_info} is not accepted; send {ACCEPTED_FORMATS}"
+            )
+        if file.format == "FLAC" and file.frames == _UNKNOWN_FRAMES:
+            raise UnsupportedAudioError("libsndfile fails at the end of a FLAC of unknown length")
+        if file.format in ("WAV", "WAVEX"):
+            _refuse_cut_wav(data)
+        elif file.format == "AIFF":
+            _refuse_cut_aiff(data)
+        if file.frames == 0:
+            raise EmptyAudioError("the file is in order but holds no sound (zero samples)")
+        yield SoundFileSource(file)
+
+
+def _refuse_cut_wav(data: bytes) -> None:
+    """Compare the size that the `data` chunk declares with what is there.
+
+    libsndfile reads a WAV that was cut off without a word. Chunks: RIFF, Multimedia
+    Programming Interface and Data Specifications 1.0 (IBM and Microsoft, 1991).
+    """
+    offset = 12
+    while offset + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, offset)
+        offset += 8
+        if name == b"data":
+            present = len(data) - offset
+            if present < size < _PLACEHOLDER_SIZE:
+                raise CorruptAudioError(
+                    f"the wav file is truncated: it declares {size} bytes of samples "
+                    f"and holds {present}"
+                )
+            return
+        offset += size + size % 2
+
+
+def _refuse_cut_aiff(data: bytes) -> None:
+    """Compare the size that the `FORM` chunk declares with what is there (AIFF 1.3, 1989)."""
+    (size,) = struct.unpack_from(">I", data, 4)
+    present = len(data) - 8
+    if present < size < _PLACEHOLDER_SIZE:
+        raise CorruptAudioError(
+            f"the aiff file is truncated: it declares {size} bytes and holds {present}"
+        )
+
+
+def _refuse_cut_ogg(data: bytes) -> None:
+    """Check that the last page is whole (RFC 3533, section 6: header, segment table, body)."""
+    page = data.rfind(b"OggS")
+    table = page + 27
+    segments = data[table - 1] if table <= len(data) else 0
+    end = table + segments + sum(data[table : table + segments])
+    if end > len(data):
+        raise CorruptAudioError("the ogg file is truncated: its last page is not whole")

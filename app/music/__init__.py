@@ -1,0 +1,1 @@
+"""The gallery of music: example recordings of each genre, and their spectral features."""

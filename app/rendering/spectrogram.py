@@ -1,0 +1,83 @@
+"""A recording's spectrogram in decibels, with its axes, no wider than it can be shown."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.audio.log_mel import decibels
+from app.audio.stft import frame_count, power_spectrogram_blocks
+from app.audio.windows import WindowName
+
+SAMPLE_RATE = 22_050
+"""Hz: enough for every octave that is sung or played, and half the work of 44.1 kHz"""
+N_FFT = 2048
+HOP_LENGTH = 512
+
+# Power of a full-scale sine is about (n_fft / 4)^2; nothing audible lies this far below.
+_FLOOR = 1e-10
+# About 2 MB of power at a time.
+_BLOCK_FRAMES = 512
+
+
+@dataclass(frozen=True)
+class Spectrogram:
+    """Level by frequency and time."""
+
+    times: NDArray[np.float64]
+    """centres of the columns, s, rising, shape `[columns]`"""
+    frequencies: NDArray[np.float64]
+    """centres of the rows, Hz, rising from 0 to half the sample rate, shape `[rows]`"""
+    db: NDArray[np.float32]
+    """dB, 0 the loudest point, shape `[rows, columns]`"""
+    column_seconds: float
+    """from the centre of a column to the next"""
+
+
+def spectrogram(
+    samples: NDArray[np.float32],
+    *,
+    window: WindowName,
+    columns: int,
+    dynamic_range_db: float,
+) -> Spectrogram:
+    """The spectrogram of a mono recording: 1025 frequencies, frames of 2048 samples, hop 512.
+
+    Where there are more frames than `columns`, neighbours are joined by their maximum: a click
+    stays as bright in ten minutes as it is in one, where a mean would hide it. Works block by
+    block, so that memory grows with `columns` and not with the recording.
+
+    Args:
+        samples: shape `[samples]`, not empty, at `SAMPLE_RATE`.
+        window: analysis window.
+        columns: most columns of the result, at least 1.
+        dynamic_range_db: dB kept below the loudest point.
+    """
+    joined = -(-frame_count(samples.size, HOP_LENGTH) // columns)
+    blocks = power_spectrogram_blocks(
+        samples,
+        n_fft=N_FFT,
+        hop_length=HOP_LENGTH,
+        window=window,
+        block_frames=joined * max(1, _BLOCK_FRAMES // joined),
+    )
+    power = np.concatenate([_join(block, joined) for block in blocks], axis=1)
+    db = decibels(power, floor=_FLOOR, dynamic_range_db=dynamic_range_db)
+    db -= db.max()
+    column = joined * HOP_LENGTH / SAMPLE_RATE
+    # The first frame is centred on the first sample.
+    first = (joined - 1) / 2 * HOP_LENGTH / SAMPLE_RATE
+    return Spectrogram(
+        times=first + np.arange(db.shape[1], dtype=np.float64) * column,
+        frequencies=np.arange(N_FFT // 2 + 1) * SAMPLE_RATE / N_FFT,
+        db=db,
+        column_seconds=column,
+    )
+
+
+def _join(power: NDArray[np.float32], joined: int) -> NDArray[np.float32]:
+    """The maximum of each `joined` columns, the last of what is left."""
+    maxima: NDArray[np.float32] = np.maximum.reduceat(
+        power, np.arange(0, power.shape[1], joined), axis=1
+    )
+    return maxima

@@ -1,0 +1,132 @@
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from app.checkpoints import store
+from app.checkpoints.card import Card, Corpus, Training
+from app.checkpoints.errors import (
+    CheckpointError,
+    DamagedCheckpointError,
+    MissingCheckpointError,
+)
+from app.checkpoints.labels import LABELS
+from tests.unit.app.audio.test_log_mel import FRONT_END
+
+CARD = Card(
+    task="urban-sound",
+    version="2026.01.02-abcdef12",
+    created=date(2026, 1, 2),
+    labels=LABELS["urban-sound"],
+    front_end=FRONT_END,
+    temperature=1.25,
+    training=Training(
+        corpora=(Corpus(name="urbansound8k", licence="CC BY-NC 3.0", clips=10, groups=5),),
+        held_out={"urbansound8k": ("1",)},
+        skipped_clips=0,
+        epochs=3,
+        seed=7,
+        pretrained=None,
+    ),
+    metrics=None,
+    files={"model.onnx": "0" * 64},
+)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.onnx"
+    path.write_bytes(b"a graph")
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path, model: Path) -> Path:
+    root = tmp_path / "store"
+    store.save(root, CARD, {"model.onnx": model})
+    return root
+
+
+def test_what_is_saved_is_loaded(root: Path) -> None:
+    checkpoint = store.load(root, "urban-sound", "hann")
+    assert checkpoint.model.read_bytes() == b"a graph"
+    # printf 'a graph' | sha256sum
+    digest = "170df6144b15bdf1dced878e45ebdb2dac95d0b1a3bc68459434bbbd88681157"
+    assert checkpoint.card == CARD.model_copy(update={"files": {"model.onnx": digest}})
+    assert store.present(root) == [("urban-sound", "hann")]
+
+
+def test_nothing_else_is_left_behind(root: Path) -> None:
+    found = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    assert found == ["urban-sound/hann/card.json", "urban-sound/hann/model.onnx"]
+
+
+def test_saving_again_replaces_the_whole_checkpoint(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"another graph")
+    store.save(root, CARD.model_copy(update={"version": "2"}), {"model.onnx": other})
+    checkpoint = store.load(root, "urban-sound", "hann")
+    assert (checkpoint.card.version, checkpoint.model.read_bytes()) == ("2", b"another graph")
+    assert [path.name for path in (root / "urban-sound").iterdir()] == ["hann"]
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="cannot write"):
+        store.save(root, CARD, {"model.onnx": tmp_path / "missing.onnx"})
+    assert store.load(root, "urban-sound", "hann").model.read_bytes() == b"a graph"
+    assert [path.name for path in (root / "urban-sound").iterdir()] == ["hann"]
+
+
+def test_a_new_card_keeps_the_files(root: Path) -> None:
+    checkpoint = store.load(root, "urban-sound", "hann")
+    store.replace_card(checkpoint, checkpoint.card.model_copy(update={"temperature": 2.5}))
+    assert store.load(root, "urban-sound", "hann").card.temperature == 2.5
+
+
+def test_a_missing_checkpoint_is_named(root: Path) -> None:
+    with pytest.raises(MissingCheckpointError, match="emotion with the hamming window"):
+        store.load(root, "emotion", "hamming")
+
+
+def test_a_checkpoint_needs_a_model(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"needs a model\.onnx, got notes\.txt"):
+        store.save(tmp_path / "s", CARD, {"notes.txt": model})
+
+
+def test_a_store_that_cannot_be_written_is_named(tmp_path: Path, model: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    with pytest.raises(CheckpointError, match=r"cannot write .*blocked"):
+        store.save(blocked, CARD, {"model.onnx": model})
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("model.onnx", b"a gra", "model.onnx does not have the SHA-256 of its card"),
+        ("model.onnx", None, "model.onnx is missing"),
+        ("card.json", None, "card.json is missing"),
+        ("card.json", b"{", "card.json is not a valid card"),
+        ("card.json", b"{}", "task: Field required"),
+    ],
+)
+def test_damage_is_named(root: Path, name: str, content: bytes | None, message: str) -> None:
+    path = root / "urban-sound" / "hann" / name
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DamagedCheckpointError, match=f"urban-sound/hann: .*{message}"):
+        store.load(root, "urban-sound", "hann")
+
+
+def test_a_card_of_a_later_schema_is_refused(root: Path) -> None:
+    path = root / "urban-sound" / "hann" / "card.json"
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
+    with pytest.raises(DamagedCheckpointError, match="schema_version: Input should be 1"):
+        store.load(root, "urban-sound", "hann")
+
+
+def test_a_card_in_the_wrong_folder_is_refused(root: Path) -> None:
+    (root / "urban-sound" / "hann").rename(root / "urban-sound" / "hamming")
+    with pytest.raises(DamagedCheckpointError, match="the card is for urban-sound/hann"):
+        store.load(root, "urban-sound", "hamming")

@@ -1,0 +1,226 @@
+"""Which checkpoints are loaded, and when."""
+
+import asyncio
+import re
+import shutil
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.audio.windows import WindowName
+from app.checkpoints import store
+from app.checkpoints.errors import DamagedCheckpointError, MissingCheckpointError
+from app.inference.classifier import Classifier
+from app.inference.registry import Loading, Models, Reloaded
+from tests.unit.app.checkpoints.test_store import CARD
+
+
+class Constant:
+    """An engine that needs no graph."""
+
+    def __init__(self, logit: float = 0.0, labels: int = len(CARD.labels)) -> None:
+        self.logit = logit
+        self.labels = labels
+
+    def infer(self, spectrograms: np.ndarray) -> np.ndarray:
+        return np.full((len(spectrograms), self.labels), self.logit, np.float32)
+
+
+class Maker:
+    """Makes engines, and counts them."""
+
+    def __init__(self) -> None:
+        self.made: Counter[str] = Counter()
+
+    def __call__(self, checkpoint: store.Checkpoint) -> Constant:
+        self.made[checkpoint.card.front_end.window] += 1
+        match checkpoint.model.read_bytes():
+            case b"no graph":
+                raise RuntimeError("cannot be read\nin many words")
+            case b"no number":
+                return Constant(np.nan)
+            case b"other labels":
+                return Constant(labels=3)
+        return Constant()
+
+
+def save(root: Path, window: WindowName, content: bytes, version: str = "1") -> None:
+    model = root.with_suffix(".graph")
+    model.write_bytes(content)
+    front_end = CARD.front_end.model_copy(update={"window": window})
+    card = CARD.model_copy(update={"front_end": front_end, "version": version})
+    store.save(root, card, {"model.onnx": model})
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "store"
+    save(root, "hann", b"a graph")
+    save(root, "hamming", b"a graph")
+    save(root, "rectangular", b"no graph")
+    return root
+
+
+def models(root: Path, maker: Maker) -> Models:
+    return Models(root, Loading(maker, max_waiting=8, streams=1))
+
+
+def statuses(found: Models) -> dict[str, str]:
+    return {window: entry.status for (_, window), entry in found.entries.items()}
+
+
+def test_a_checkpoint_is_loaded_once_when_it_is_wanted(root: Path) -> None:
+    maker = Maker()
+
+    async def main() -> None:
+        found = models(root, maker)
+        assert statuses(found) == dict.fromkeys(("hann", "hamming", "rectangular"), "available")
+        assert not maker.made
+        wanted = [found.get("urban-sound", "hann") for _ in range(5)]
+        first, *others = await asyncio.gather(*wanted)
+        assert all(other is first for other in others)
+        assert statuses(found)["hann"] == "loaded"
+        assert statuses(found)["hamming"] == "available"
+
+    asyncio.run(main())
+    assert maker.made == {"hann": 1}
+
+
+def test_what_cannot_be_loaded_says_so_each_time_and_stops_nobody(root: Path) -> None:
+    async def main() -> None:
+        found = models(root, Maker())
+        await found.preload(found.entries)
+        assert statuses(found) == {"hann": "loaded", "hamming": "loaded", "rectangular": "failed"}
+        for _ in range(2):
+            with pytest.raises(DamagedCheckpointError, match=r"compiled: cannot be read$"):
+                await found.get("urban-sound", "rectangular")
+
+    asyncio.run(main())
+
+
+def test_a_damaged_card_is_known_at_the_start(root: Path) -> None:
+    (root / "urban-sound" / "hann" / "card.json").write_text("{}")
+    found = models(root, Maker())
+    assert statuses(found) == {"hann": "failed", "hamming": "available", "rectangular": "available"}
+    assert "not a valid card" in str(found.entries["urban-sound", "hann"].error)
+
+
+def test_what_is_unused_is_released_and_loaded_again(root: Path) -> None:
+    maker = Maker()
+
+    async def main() -> tuple[Classifier, Classifier]:
+        found = models(root, maker)
+        first = await found.get("urban-sound", "hann")
+        found.release_unused(60)
+        assert statuses(found)["hann"] == "loaded"
+        found.entries["urban-sound", "hann"].used = time.monotonic() - 61
+        found.release_unused(60)
+        assert statuses(found)["hann"] == "available"
+        return first, await found.get("urban-sound", "hann")
+
+    first, again = asyncio.run(main())
+    assert first is not again
+    assert maker.made == {"hann": 2}
+
+
+def test_reloading_takes_over_what_is_new_changed_or_gone(root: Path) -> None:
+    maker = Maker()
+
+    async def main() -> None:
+        found = models(root, maker)
+        old = await found.get("urban-sound", "hann")
+        save(root, "hann", b"another graph", version="2")
+        save(root, "rectangular", b"a graph")
+        shutil.rmtree(root / "urban-sound" / "hamming")
+        reloaded = await found.reload()
+        assert reloaded.replaced == [("urban-sound", "hann"), ("urban-sound", "rectangular")]
+        assert (reloaded.added, reloaded.refused) == ([], {})
+        assert reloaded.removed == [("urban-sound", "hamming")]
+        assert statuses(found) == {"hann": "loaded", "rectangular": "loaded"}
+        new = await found.get("urban-sound", "hann")
+        assert (old.card.version, new.card.version) == ("1", "2")
+        clip = np.zeros((1, 1, 4, 4), np.float32)
+        assert (await old.infer(clip)).tolist() == (await new.infer(clip)).tolist()
+        save(root, "hamming", b"a graph")
+        again = await found.reload()
+        assert again == Reloaded([], [("urban-sound", "hamming")], [], {})
+
+    asyncio.run(main())
+    # What was as before was left alone the second time.
+    assert maker.made == {"hann": 2, "rectangular": 1, "hamming": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"no graph", "cannot be compiled: cannot be read"),
+        (b"no number", "outputs that are not finite"),
+        (b"other labels", r"the shape \[1, 3\], the card has 10 labels"),
+    ],
+)
+def test_a_bad_checkpoint_is_refused_and_the_old_one_stays(
+    root: Path, content: bytes, words: str
+) -> None:
+    async def main() -> None:
+        found = models(root, Maker())
+        old = await found.get("urban-sound", "hann")
+        save(root, "hann", content, version="2")
+        reloaded = await found.reload()
+        assert (reloaded.replaced, reloaded.added, reloaded.removed) == ([], [], [])
+        error = reloaded.refused["urban-sound", "hann"]
+        assert re.search(words, str(error))
+        assert await found.get("urban-sound", "hann") is old
+        # The store has nothing to load it from again.
+        found.release_unused(-1)
+        assert statuses(found)["hann"] == "loaded"
+        assert found.entries["urban-sound", "hann"].refused is error
+        save(root, "hann", b"a graph", version="3")
+        assert ("urban-sound", "hann") in (await found.reload()).replaced
+        assert (await found.get("urban-sound", "hann")).card.version == "3"
+
+    asyncio.run(main())
+
+
+def test_damage_is_found_before_it_replaces_anything(root: Path) -> None:
+    async def main() -> None:
+        found = models(root, Maker())
+        old = await found.get("urban-sound", "hann")
+        save(root, "hann", b"another graph", version="2")
+        (root / "urban-sound" / "hann" / "model.onnx").write_bytes(b"half a gra")
+        reloaded = await found.reload()
+        assert "SHA-256" in str(reloaded.refused["urban-sound", "hann"])
+        assert await found.get("urban-sound", "hann") is old
+
+    asyncio.run(main())
+
+
+def test_a_store_that_is_suddenly_empty_takes_nothing_away(root: Path) -> None:
+    async def main() -> None:
+        found = models(root, Maker())
+        old = await found.get("urban-sound", "hann")
+        shutil.rmtree(root)
+        with pytest.raises(MissingCheckpointError, match="holds no checkpoints any more"):
+            await found.reload()
+        assert await found.get("urban-sound", "hann") is old
+
+    asyncio.run(main())
+
+
+def test_a_checkpoint_that_is_not_there_says_which_are(root: Path) -> None:
+    async def main() -> None:
+        found = models(root, Maker())
+        with pytest.raises(MissingCheckpointError, match="it has: none for this task"):
+            await found.get("emotion", "hann")
+
+    asyncio.run(main())
+
+
+def test_a_store_that_cannot_be_read_is_reported_and_holds_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Here by a name that no file system takes; one without permission is the same error."""
+    assert not models(tmp_path / ("x" * 300), Maker()).entries
+    assert "cannot be read" in caplog.text

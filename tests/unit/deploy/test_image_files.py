@@ -1,0 +1,117 @@
+"""The files that the image is made from agree with each other and with the code."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import app
+
+ROOT = Path(__file__).parents[3]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LOCKS = {
+    "requirements.lock": PROJECT["dependencies"],
+    "requirements-gpu.lock": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["gpu"],
+}
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+SERVICE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Name and version of each package of a lock file, all of which have hashes."""
+    entries = re.sub(r"^#.*\n", "", (ROOT / lock).read_text(), flags=re.MULTILINE)
+    found = {}
+    for entry in re.split(r"(?<!\\)\n", entries.strip()):
+        line = re.fullmatch(r"([\w.-]+)==(\S+)((?: \\\n +--hash=sha256:[0-9a-f]{64})+)", entry)
+        assert line, f"{lock}: {entry[:80]}"
+        found[canonicalize_name(line[1])] = line[2]
+    return found
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_the_lock_pins_what_the_project_needs(lock: str) -> None:
+    pinned = pins(lock)
+    for requirement in map(Requirement, LOCKS[lock]):
+        name = canonicalize_name(requirement.name)
+        assert name in pinned, f"{name} is not in {lock}: make lock"
+        assert requirement.specifier.contains(pinned[name]), f"{requirement}: make lock"
+
+
+def test_both_images_have_the_same_packages_but_torch() -> None:
+    assert pins("requirements.lock").items() <= pins("requirements-gpu.lock").items()
+
+
+def test_the_image_holds_the_service_and_nothing_else() -> None:
+    copied = re.findall(r"^COPY (.+)$", SERVICE, re.MULTILINE)
+    assert copied == [
+        "--from=packages /opt/venv /opt/venv",
+        "app app",
+        "models_store models_store",
+    ]
+    allowed = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    assert allowed == ["app", "deploy/unneeded.txt", "models_store", "requirements*.lock"]
+
+
+def test_the_image_runs_as_a_user_of_its_own() -> None:
+    assert re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE) == ["10001:10001"]
+
+
+def test_the_label_has_the_version() -> None:
+    assert re.findall(r"^ARG VERSION=(.+)$", SERVICE, re.MULTILINE) == [app.__version__]
+
+
+def test_the_service_does_without_what_the_image_leaves_out() -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "tests.unit.deploy.service_without", "deploy/unneeded.txt"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    # Both packages look whether these are there.
+    assert set(process.stdout.split()) <= {"openvino.frontend.tensorflow", "PIL._avif"}
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_every_service_is_confined(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] == 256
+    assert {"cpus", "mem_limit"} <= service.keys()
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+    assert all("127.0.0.1:" in port for port in service["ports"])
+    assert "privileged" not in service
+
+
+@pytest.mark.parametrize("name", ["earshot", "earshot-gpu"])
+def test_our_services_are_watched_and_may_finish(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["healthcheck"]["interval"] == "15s"
+    assert service["stop_grace_period"] == "40s"
+    assert service["tmpfs"][0].startswith("/tmp:size=")
+    assert "user" not in service
+
+
+def test_only_the_service_runs_by_default() -> None:
+    profiles = {name: service.get("profiles") for name, service in COMPOSE["services"].items()}
+    assert profiles == {
+        "earshot": None,
+        "earshot-gpu": ["gpu"],
+        "prometheus": ["monitored"],
+        "grafana": ["monitored"],
+    }
+
+
+def test_compose_holds_no_password() -> None:
+    assert not re.search("password|secret|token", str(COMPOSE), re.IGNORECASE)

@@ -1,0 +1,206 @@
+"""What the clients make of answers that the service gives rarely, or not yet."""
+
+import asyncio
+import io
+import json
+import os
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from app.inference.answers import Classification, Progress
+from earshot.client import AsyncClient, Client, EarshotError, OnProgress
+from earshot.uploads import Recording
+from tests.unit.earshot.scripted import Reply, replies
+
+ANSWER = {
+    "task": "urban-sound",
+    "label": "siren",
+    "probability": 0.9,
+    "ranked": [{"label": "siren", "probability": 0.9}],
+    "clip": {"seconds": 2.0, "sample_rate": 16000, "channels": 1, "format": "wav"},
+    "checkpoint": {"task": "urban-sound", "window": "hann", "version": "1"},
+}
+FINE = Reply(200, json.dumps(ANSWER))
+BUSY = Reply(
+    503,
+    json.dumps({"type": "/problems/busy", "title": "Busy", "status": 503, "detail": "too much"}),
+    {"Retry-After": "0"},
+)
+
+Classify = Callable[..., Classification]
+
+
+def classify_waiting(
+    server: str, recording: Recording, *, on_progress: OnProgress | None = None, **options: int
+) -> Classification:
+    with Client(server, **options) as client:
+        return client.classify("urban-sound", recording, on_progress=on_progress)
+
+
+def classify_awaiting(
+    server: str, recording: Recording, *, on_progress: OnProgress | None = None, **options: int
+) -> Classification:
+    async def ask() -> Classification:
+        async with AsyncClient(server, **options) as client:
+            return await client.classify("urban-sound", recording, on_progress=on_progress)
+
+    return asyncio.run(ask())
+
+
+both = pytest.mark.parametrize("classify", [classify_waiting, classify_awaiting])
+
+
+class CountedFile(io.BytesIO):
+    """Remembers how much was read at once."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.reads: list[int] = []
+
+    def read(self, size: int | None = -1) -> bytes:
+        content = super().read(size)
+        self.reads.append(len(content))
+        return content
+
+
+@both
+def test_a_file_is_read_once_in_small_pieces_from_where_it_stands(classify: Classify) -> None:
+    content = os.urandom(300_000)
+    file = CountedFile(b"head" + content)
+    file.seek(4)
+    with replies(FINE) as server:
+        assert classify(server.address, file).label == "siren"
+    assert server.bodies == [content]
+    assert sum(file.reads) == len(content)
+    assert max(file.reads) <= 65_536
+    assert not file.closed
+
+
+@both
+def test_a_busy_service_is_asked_again_with_the_whole_file(classify: Classify) -> None:
+    file = io.BytesIO(b"head" + b"sound" * 50_000)
+    file.seek(4)
+    with replies(BUSY, BUSY, FINE) as server:
+        assert classify(server.address, file).label == "siren"
+    assert server.bodies == [b"sound" * 50_000] * 3
+
+
+@both
+def test_after_the_last_try_the_problem_is_raised(classify: Classify) -> None:
+    with replies(BUSY, BUSY) as server:
+        with pytest.raises(EarshotError, match="Busy: too much") as error:
+            classify(server.address, b"sound", retries=1)
+        assert len(server.bodies) == 2
+    problem = error.value.problem
+    assert (problem.type, problem.title, problem.status) == ("/problems/busy", "Busy", 503)
+
+
+@both
+def test_a_service_that_misses_something_is_not_asked_again(classify: Classify) -> None:
+    with replies(Reply(503, BUSY.body)) as server:
+        with pytest.raises(EarshotError):
+            classify(server.address, b"sound")
+        assert len(server.bodies) == 1
+
+
+@both
+def test_what_can_be_read_once_is_sent_once(classify: Classify) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "wb") as other_end:
+        other_end.write(b"sound" * 1000)
+        other_end.close()
+        with replies(BUSY) as server:
+            with pytest.raises(EarshotError, match="too much"):
+                classify(server.address, pipe)
+            assert server.bodies == [b"sound" * 1000]
+
+
+@both
+def test_an_answer_to_come_is_understood(classify: Classify) -> None:
+    """A label that is null with its reason, shares of the time, and what nobody knows yet."""
+    known = {"label": None, "reason": "unfamiliar", "shares": {"siren": 0.25}}
+    segment = {"start": 0, "end": 2, "label": None, "probability": 0.1, "loudness": -20}
+    answer = ANSWER | known | {"segments": [segment], "mood": {"colour": "blue"}}
+    with replies(Reply(200, json.dumps(answer))) as server:
+        found = classify(server.address, b"sound")
+    assert (found.label, found.reason, found.shares) == (None, *list(known.values())[1:])
+    assert found.segments is not None
+    assert (found.segments[0].end, found.segments[0].label) == (2, None)
+
+
+def test_a_card_to_come_is_understood() -> None:
+    """The server's own reading of cards is strict; a client has to put up with newer ones."""
+    scores = {"clips": 1, "groups": 1, "accuracy": 1, "uar": 1, "macro_f1": 1, "beauty": 1}
+    scores |= {"recall": {"siren": 1}, "confusion": [[1]]}
+    metrics = {"protocol": "held out", "command": "earshot evaluate", "date": "2030-01-01"}
+    metrics |= {"overall": scores, "by_corpus": {}, "accuracy_fp32": None}
+    metrics |= {"expected_calibration_error": 0}
+    model = {"task": "emotion", "window": "hann", "status": "loaded", "metrics": metrics}
+    with replies(Reply(200, json.dumps({"models": [model]}))) as server:
+        [found] = Client(server.address).models()
+    assert found.metrics is not None
+    assert found.metrics.overall.accuracy == 1
+
+
+@both
+def test_who_answers_in_place_of_the_service_is_quoted(classify: Classify) -> None:
+    with replies(Reply(502, "<h1>Bad gateway</h1>"), Reply(200, "<h1>Welcome</h1>")) as server:
+        with pytest.raises(EarshotError) as error:
+            classify(server.address, b"sound")
+        problem = error.value.problem
+        assert (problem.status, problem.title) == (502, "Bad Gateway")
+        assert problem.detail == "<h1>Bad gateway</h1>"
+        with pytest.raises(EarshotError, match="not that of an Earshot service") as error:
+            classify(server.address, b"sound")
+        assert error.value.problem.detail == "<h1>Welcome</h1>"
+
+
+def ignored(progress: Progress) -> None:
+    pass
+
+
+EVENTS = {"Content-Type": "text/event-stream; charset=utf-8"}
+PROGRESS = 'event: progress\ndata: {"seconds": 2.5, "total": null, "mood": "blue"}\n\n'
+
+
+@both
+def test_progress_is_told_also_of_what_is_asked_again(classify: Classify) -> None:
+    answer = f"event: answer\ndata: {json.dumps(ANSWER)}\n\n"
+    told: list[Progress] = []
+    with replies(BUSY, Reply(200, PROGRESS * 2 + answer, EVENTS)) as server:
+        assert classify(server.address, b"sound", on_progress=told.append).label == "siren"
+    assert server.bodies == [b"sound"] * 2
+    assert told == [Progress(seconds=2.5, total=None)] * 2
+
+
+@both
+def test_events_that_are_no_answer_are_an_error(classify: Classify) -> None:
+    script = [Reply(200, PROGRESS, EVENTS), Reply(200, "event: answer\ndata: 5\n\n", EVENTS)]
+    script += [Reply(200, "<h1>Welcome</h1>")]
+    with replies(*script) as server:
+        for detail in ("the events end without an answer", "5", "<h1>Welcome</h1>"):
+            with pytest.raises(EarshotError, match="not that of an Earshot service") as error:
+                classify(server.address, b"sound", on_progress=ignored)
+            assert error.value.problem.detail == detail
+
+
+@both
+def test_who_knows_no_events_is_understood(classify: Classify) -> None:
+    with replies(FINE) as server:
+        assert classify(server.address, b"sound", on_progress=ignored).label == "siren"
+
+
+@both
+def test_no_service_at_all_is_an_error_of_the_transport(classify: Classify) -> None:
+    with replies() as server:
+        pass
+    with pytest.raises(httpx.ConnectError):
+        classify(server.address, b"sound")
+
+
+@both
+def test_a_path_that_is_not_there_is_an_error_of_the_system(classify: Classify) -> None:
+    with pytest.raises(FileNotFoundError):
+        classify("http://127.0.0.1:1", "no/such/file.wav")

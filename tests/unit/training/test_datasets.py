@@ -1,0 +1,312 @@
+"""Loaders on generated trees in the official layouts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.checkpoints.labels import LABELS
+from training.corpora import (
+    CORPORA,
+    TASK_CORPORA,
+    CorpusError,
+    load_corpora,
+    load_task,
+)
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def write(root: Path, name: str, text: str) -> None:
+    touch(root, name)
+    (root / name).write_text(text)
+
+
+def urbansound8k(root: Path) -> None:
+    touch(root, "audio/fold1/7-3-0-0.wav", "audio/fold10/9-8-0-1.wav")
+    write(
+        root,
+        "metadata/UrbanSound8K.csv",
+        "slice_file_name,fsID,start,end,salience,fold,classID,class\n"
+        "7-3-0-0.wav,7,0.0,4.0,1,1,3,dog_bark\n"
+        "9-8-0-1.wav,9,0.5,4.5,1,10,8,siren\n",
+    )
+
+
+def esc50(root: Path) -> None:
+    touch(root, "audio/1-100032-A-0.wav")
+    write(
+        root,
+        "meta/esc50.csv",
+        "filename,fold,target,category,esc10,src_file,take\n"
+        "1-100032-A-0.wav,1,0,dog,True,100032,A\n",
+    )
+
+
+def ravdess(root: Path) -> None:
+    touch(
+        root,
+        "Actor_01/03-01-01-01-01-01-01.wav",
+        "Actor_12/03-01-02-02-01-01-12.wav",
+        "Actor_12/03-01-08-02-01-01-12.wav",
+    )
+
+
+def emodb(root: Path) -> None:
+    touch(root, "wav/03a01Fa.wav", "wav/03a01La.wav", "wav/16b10Wb.wav")
+
+
+def tess(root: Path) -> None:
+    touch(root, "OAF_Fear/OAF_back_fear.wav", "YAF_ps/YAF_back_ps.wav")
+    touch(root, "OAF_Pleasant_surprise/OAF_back_ps.wav")
+
+
+def nemo(root: Path) -> None:
+    touch(root, "samples/WR0_surprised_64.wav")
+    write(
+        root,
+        "data.tsv",
+        "file_id\temotion\traw_text\tnormalized_text\tspeaker_id\tgender\tage\n"
+        "WR0_surprised_64.wav\tsurprised\tUcho.\tucho\t\tmale\t23\n".replace("\t\t", "\t  WR0\t"),
+    )
+
+
+def urdu(root: Path) -> None:
+    touch(root, "Angry/SM1_F10_A010.wav", "Sad/SF2_F1_S01.wav")
+
+
+def cremad(root: Path) -> None:
+    touch(root, "AudioWAV/1001_DFA_ANG_XX.wav", "AudioWAV/1001_IEO_NEU_LO.wav")
+    touch(root, "AudioWAV/1040_ITH_SAD_X.wav", "AudioMP3/1001_DFA_ANG_XX.mp3")
+
+
+def savee(root: Path) -> None:
+    touch(root, "AudioData/DC/a01.wav", "AudioData/DC/sa15.wav", "AudioData/KL/su02.wav")
+    touch(root, "AudioData/Info.txt")
+
+
+def gtzan(root: Path) -> None:
+    touch(root, "genres_original/blues/blues.00000.wav", "genres_original/jazz/jazz.00054.wav")
+    touch(root, "genres_original/hiphop/hiphop.00099.wav")
+    touch(root, "genres_original/jazz/._jazz.00000.wav", "images_original/jazz/jazz00000.png")
+
+
+# corpus -> (how to make one, the clips as (file, label, group, fold))
+LAYOUTS: dict[str, tuple[Callable[[Path], None], list[tuple[str, str, str, str]]]] = {
+    "urbansound8k": (
+        urbansound8k,
+        [
+            ("7-3-0-0.wav", "dog_bark", "freesound:7", "1"),
+            ("9-8-0-1.wav", "siren", "freesound:9", "10"),
+        ],
+    ),
+    "esc50": (esc50, [("1-100032-A-0.wav", "dog", "freesound:100032", "1")]),
+    "ravdess": (
+        ravdess,
+        [
+            ("03-01-01-01-01-01-01.wav", "neutral", "ravdess:01", "01"),
+            ("03-01-02-02-01-01-12.wav", "neutral", "ravdess:12", "12"),
+            ("03-01-08-02-01-01-12.wav", "surprised", "ravdess:12", "12"),
+        ],
+    ),
+    "emodb": (
+        emodb,
+        [
+            ("03a01Fa.wav", "happy", "emodb:03", "03"),
+            ("16b10Wb.wav", "angry", "emodb:16", "16"),
+        ],
+    ),
+    "tess": (
+        tess,
+        [
+            ("OAF_back_fear.wav", "fearful", "tess:oaf", "oaf"),
+            ("OAF_back_ps.wav", "surprised", "tess:oaf", "oaf"),
+            ("YAF_back_ps.wav", "surprised", "tess:yaf", "yaf"),
+        ],
+    ),
+    "nemo": (nemo, [("WR0_surprised_64.wav", "surprised", "nemo:WR0", "WR0")]),
+    "urdu": (
+        urdu,
+        [
+            ("SM1_F10_A010.wav", "angry", "urdu:SM1", "SM1"),
+            ("SF2_F1_S01.wav", "sad", "urdu:SF2", "SF2"),
+        ],
+    ),
+    "cremad": (
+        cremad,
+        [
+            ("1001_DFA_ANG_XX.wav", "angry", "cremad:1001", "1001"),
+            ("1001_IEO_NEU_LO.wav", "neutral", "cremad:1001", "1001"),
+            ("1040_ITH_SAD_X.wav", "sad", "cremad:1040", "1040"),
+        ],
+    ),
+    "savee": (
+        savee,
+        [
+            ("a01.wav", "angry", "savee:DC", "DC"),
+            ("sa15.wav", "sad", "savee:DC", "DC"),
+            ("su02.wav", "surprised", "savee:KL", "KL"),
+        ],
+    ),
+    "gtzan": (
+        gtzan,
+        [
+            ("blues.00000.wav", "blues", "gtzan:blues.00000", "0"),
+            ("hiphop.00099.wav", "hiphop", "gtzan:hiphop.00099", "9"),
+            ("jazz.00054.wav", "jazz", "gtzan:jazz.00054", "5"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_corpus_in_its_official_layout(name: str, tmp_path: Path) -> None:
+    make, expected = LAYOUTS[name]
+    make(tmp_path / CORPORA[name].FOLDER)
+    clips = load_corpora(tmp_path, [name])
+    assert [(c.path.name, c.label, c.group, c.fold) for c in clips] == expected
+    assert all(clip.path.is_file() and clip.corpus == name for clip in clips)
+
+
+def test_every_corpus_is_tested_and_says_its_licence() -> None:
+    assert LAYOUTS.keys() == CORPORA.keys()
+    assert all(corpus.LICENCE for corpus in CORPORA.values())
+
+
+def test_every_corpus_of_a_task_has_only_the_tasks_labels(tmp_path: Path) -> None:
+    for name, (make, _) in LAYOUTS.items():
+        make(tmp_path / CORPORA[name].FOLDER)
+    for task, corpora in TASK_CORPORA.items():
+        clips = load_task(tmp_path, task)
+        assert {clip.corpus for clip in clips} == set(corpora)
+        assert {clip.label for clip in clips} <= set(LABELS[task])
+
+
+def test_every_corpus_but_those_for_pretraining_serves_a_task() -> None:
+    assert CORPORA.keys() - set().union(*TASK_CORPORA.values()) == {"esc50", "gtzan"}
+
+
+def test_all_codes_of_the_emotion_corpora(tmp_path: Path) -> None:
+    codes = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
+    touch(tmp_path / "CREMA-D", *(f"AudioWAV/1091_TIE_{code}_HI.wav" for code in codes))
+    expected = ["angry", "disgust", "fearful", "happy", "neutral", "sad"]
+    assert [clip.label for clip in load_corpora(tmp_path, ["cremad"])] == expected
+    letters = ("a", "d", "f", "h", "n", "sa", "su")
+    touch(tmp_path / "SAVEE", *(f"AudioData/JK/{letter}07.wav" for letter in letters))
+    assert [c.label for c in load_corpora(tmp_path, ["savee"])] == [*expected, "surprised"]
+
+
+def test_savee_in_one_folder(tmp_path: Path) -> None:
+    touch(tmp_path / "SAVEE", "ALL/JE_h01.wav", "ALL/JK_su03.wav", "ALL/._JK_su03.wav")
+    clips = load_corpora(tmp_path, ["savee"])
+    assert [(clip.label, clip.fold) for clip in clips] == [("happy", "JE"), ("surprised", "JK")]
+
+
+def test_the_first_release_of_gtzan(tmp_path: Path) -> None:
+    touch(tmp_path / "GTZAN", "genres/rock/rock.00010.au", "genres/input.mf")
+    [clip] = load_corpora(tmp_path, ["gtzan"])
+    assert (clip.label, clip.group, clip.fold) == ("rock", "gtzan:rock.00010", "1")
+
+
+def test_corpora_that_are_missing_are_left_out(tmp_path: Path) -> None:
+    emodb(tmp_path / "EmoDB")
+    assert {clip.corpus for clip in load_task(tmp_path, "emotion")} == {"emodb"}
+
+
+def test_no_corpus_at_all_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="none of the folders UrbanSound8K is here"):
+        load_task(tmp_path, "urban-sound")
+
+
+def bad_column(root: Path) -> None:
+    urbansound8k(root)
+    table = root / "metadata/UrbanSound8K.csv"
+    table.write_text(table.read_text().replace("fsID", "freesound"))
+
+
+def bad_class(root: Path) -> None:
+    urbansound8k(root)
+    table = root / "metadata/UrbanSound8K.csv"
+    table.write_text(table.read_text().replace("siren", "sirene"))
+
+
+def no_value(root: Path) -> None:
+    urbansound8k(root)
+    table = root / "metadata/UrbanSound8K.csv"
+    table.write_text(table.read_text().replace("7-3-0-0.wav,7,", "7-3-0-0.wav,,"))
+
+
+def no_file(root: Path) -> None:
+    urbansound8k(root)
+    (root / "audio/fold10/9-8-0-1.wav").unlink()
+
+
+def no_table(root: Path) -> None:
+    root.mkdir(parents=True)
+
+
+def bad_name(root: Path) -> None:
+    touch(root, "Actor_01/03-01-09-01-01-01-01.wav")
+
+
+def bad_letter(root: Path) -> None:
+    touch(root, "wav/03a01Xa.wav")
+
+
+def bad_folder(root: Path) -> None:
+    touch(root, "OAF_bored/OAF_back_bored.wav")
+
+
+def bad_emotion(root: Path) -> None:
+    nemo(root)
+    table = root / "data.tsv"
+    table.write_text(table.read_text().replace("\tsurprised\t", "\tbored\t"))
+
+
+def named(name: str) -> Callable[[Path], None]:
+    return lambda root: touch(root, name)
+
+
+def no_recordings(root: Path) -> None:
+    (root / "Angry").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "message"),
+    [
+        ("urbansound8k", bad_column, r"UrbanSound8K\.csv: missing column fsID; it has \['slice"),
+        ("urbansound8k", bad_class, r"UrbanSound8K\.csv, line 3: unknown class 'sirene'; known: a"),
+        ("urbansound8k", no_value, r"UrbanSound8K\.csv, line 2: no value for fsID"),
+        ("urbansound8k", no_file, r"line 3: .*9-8-0-1\.wav does not exist"),
+        ("urbansound8k", no_table, r"UrbanSound8K\.csv: not found"),
+        ("ravdess", bad_name, r"03-01-09-01-01-01-01\.wav: expected a name like"),
+        ("emodb", bad_letter, r"03a01Xa\.wav: sixth letter 'X' is no emotion; known: W, E"),
+        ("tess", bad_folder, r"OAF_bored: no known emotion; known: neutral"),
+        ("nemo", bad_emotion, r"data\.tsv, line 2: unknown emotion 'bored'; known: anger"),
+        ("urdu", no_recordings, r"URDU: no recordings found"),
+        ("cremad", named("AudioWAV/1001_DFA_FUN_XX.wav"), r"1001_DFA_FUN_XX\.wav: .* ANG, DIS"),
+        ("cremad", named("AudioWAV/1001_DFA_ANG.wav"), r"expected a name like 1001_DFA_ANG_XX"),
+        ("cremad", named("AudioWAV/me_DFA_ANG_XX.wav"), r"me_DFA_ANG_XX\.wav: expected a name"),
+        ("cremad", named("1001_DFA_ANG_XX.wav"), r"CREMA-D: no recordings found .*AudioWAV/\*"),
+        ("savee", named("AudioData/DC/b01.wav"), r"DC/b01\.wav: expected .*emotion a, d, f"),
+        ("savee", named("AudioData/XX/a01.wav"), r"XX/a01\.wav: expected .*speaker DC, JE, JK"),
+        ("savee", named("AudioData/DC/saa01.wav"), r"saa01\.wav: expected a name like DC/a01"),
+        ("savee", named("ALL/MDC_a01.wav"), r"MDC_a01\.wav: expected a name like"),
+        ("savee", named("AudioData/Info.txt"), r"SAVEE: no recordings found"),
+        ("gtzan", named("genres/jazz/rock.00001.wav"), r"rock\.00001\.wav: expected a name like"),
+        ("gtzan", named("genres/polka/polka.00001.wav"), r"polka\.00001\.wav: .*genre blues, cl"),
+        ("gtzan", named("genres_original/jazz/jazz.00100.wav"), r"jazz\.00100\.wav: expected"),
+        ("gtzan", named("blues/blues.00000.wav"), r"GTZAN: no recordings found .*genres\*"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_and_row(
+    name: str, spoil: Callable[[Path], None], message: str, tmp_path: Path
+) -> None:
+    spoil(tmp_path / CORPORA[name].FOLDER)
+    with pytest.raises(CorpusError, match=message):
+        load_corpora(tmp_path, [name])

@@ -1,0 +1,100 @@
+"""The loop: averaging, and an interrupted run that ends as if it had not been."""
+
+from pathlib import Path
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from training.dataset import Draw
+from training.fit import (
+    LAST,
+    ClassifierLearner,
+    Run,
+    Schedule,
+    balanced_loader,
+    fit,
+    moving_average,
+)
+from training.networks.resnet import ResNetAudioClassifier
+from training.recipes import Recipe
+
+RECIPE = Recipe(clip_seconds=1.0, crop_seconds=1.0, epochs=8, batch_size=4, dropout=0.5)
+
+
+class Stripes(Dataset[tuple[Tensor, Tensor]]):
+    """Two classes of noise: with a bright stripe along time, or along frequency."""
+
+    def __len__(self) -> int:
+        return 16
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
+        index, seed = draw
+        picture = torch.from_numpy(np.random.default_rng(seed).standard_normal((1, 32, 32)))
+        place = (0, slice(8, 12)) if index % 2 else (0, slice(None), slice(8, 12))
+        picture[place] += 5
+        return picture.float(), torch.nn.functional.one_hot(torch.tensor(index % 2), 2).float()
+
+
+class Interrupted(ClassifierLearner):
+    """Fails in the second epoch, as a machine that is switched off does."""
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        if self.current_epoch == 1:
+            raise InterruptedError("switched off")
+        return super().training_step(batch, _)
+
+
+def run(folder: Path, kind: type[ClassifierLearner] = ClassifierLearner) -> dict[str, Tensor]:
+    place = Run(folder, seed=5, workers=0)
+    folder.mkdir(exist_ok=True)
+    loader = balanced_loader(Stripes(), np.full(16, 1 / 16), RECIPE, place)
+    torch.manual_seed(5)
+    network = ResNetAudioClassifier(2, dropout=RECIPE.dropout)
+    learner = kind(network, RECIPE, Schedule(seed=5, pretrained=False), 2)
+    fit(learner, loader, None, place)
+    return {name: weight.clone() for name, weight in learner.network.state_dict().items()}
+
+
+def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole")
+    with pytest.raises(InterruptedError):
+        run(tmp_path / "cut", Interrupted)
+    assert (tmp_path / "cut" / LAST).exists()
+    resumed = run(tmp_path / "cut")
+    for name, weight in whole.items():
+        torch.testing.assert_close(resumed[name], weight, rtol=1e-3, atol=1e-4)
+
+
+def test_a_finished_run_gives_its_averaged_weights_again(tmp_path: Path) -> None:
+    first = run(tmp_path)
+    for name, weight in run(tmp_path).items():
+        assert torch.equal(weight, first[name]), name
+
+
+@pytest.mark.parametrize(("pretrained", "share"), [(False, 1.0), (True, RECIPE.pretrained_rate)])
+def test_a_pretrained_body_learns_slower_than_its_head(pretrained: bool, share: float) -> None:
+    learner = ClassifierLearner(ResNetAudioClassifier(2), RECIPE, Schedule(0, pretrained), 2)
+    learner.trainer = lightning.Trainer(
+        max_steps=10, accelerator="cpu", logger=False, enable_checkpointing=False
+    )
+    optimizer = learner.configure_optimizers()["optimizer"]
+    rates = {id(p): g["max_lr"] for g in optimizer.param_groups for p in g["params"]}
+    decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert len(rates) == len(list(learner.network.parameters()))
+    assert rates[id(learner.network.head[1].weight)] == RECIPE.max_learning_rate
+    stem = learner.network.body.conv1.weight
+    assert rates[id(stem)] == pytest.approx(share * RECIPE.max_learning_rate)
+    assert decays[id(stem)] == RECIPE.weight_decay
+    assert decays[id(learner.network.body.bn1.weight)] == 0
+
+
+def test_the_average_follows_fast_at_first_and_slowly_later() -> None:
+    average = moving_average(0.99)
+    one, zero = torch.ones(1), torch.zeros(1)
+    assert average(zero, one, 0).item() == pytest.approx(0.9)
+    assert average(zero, one, 10).item() == pytest.approx(9 / 20)
+    assert average(zero, one, 10_000).item() == pytest.approx(0.01)

@@ -1,0 +1,1 @@
+"""Frozen networks whose outputs are distilled into ours."""
