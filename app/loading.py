@@ -2,23 +2,23 @@
 
 from functools import partial
 
-from app.inference.engine import BATCH
+from app.inference.engine import MAX_BATCH_SIZE
 from app.inference.engines import make_engine
-from app.inference.instrumentation import NOBODY, Observer
+from app.inference.instrumentation import NULL_INSTRUMENTATION, Instrumentation
 from app.inference.registry import Key, Loading
 from app.settings import Settings
 
 
-def loading(settings: Settings, observer: Observer = NOBODY) -> Loading:
+def loading(settings: Settings, instrumentation: Instrumentation = NULL_INSTRUMENTATION) -> Loading:
     """The engine, how much it is given at a time, and who is told of it."""
     return Loading(
         make_engine=partial(
             make_engine, name=settings.engine, streams=settings.streams, cache=settings.cache_dir
         ),
         # Each request offers one block at a time.
-        max_waiting=settings.max_requests * BATCH,
+        max_waiting=settings.max_requests * MAX_BATCH_SIZE,
         streams=settings.streams,
-        observer=observer,
+        instrumentation=instrumentation,
     )
 
 

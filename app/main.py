@@ -34,7 +34,7 @@ from app.api.routes import (
 )
 from app.api.routes import models as models_api
 from app.api.state import Service
-from app.decoding.pool import Decoders
+from app.decoding.pool import DecoderPool
 from app.inference.class_activation import Explainers
 from app.inference.decoding import Decoding
 from app.inference.registry import Models
@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         # The engine and the requests' own threads share the cores; BLAS has none to spare.
         threadpoolctl.threadpool_limits(1, "blas")
         models = Models(settings.models_dir, loading(settings, figures))
-        decoders = Decoders(
+        decoders = DecoderPool(
             settings.decoders,
             seconds=settings.decode_seconds,
             memory_bytes=settings.decoder_bytes + settings.max_upload_bytes,

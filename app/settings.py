@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.decoding.recording import Bounds
+from app.decoding.recording import AudioLimits
 from app.inference.names import EngineName
 
 LogFormat = Literal["json", "text"]
@@ -154,6 +154,6 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def bounds(self) -> Bounds:
+    def bounds(self) -> AudioLimits:
         """Of the channels and the sample rate that recordings may have."""
-        return Bounds(self.max_channels, self.min_sample_rate, self.max_sample_rate)
+        return AudioLimits(self.max_channels, self.min_sample_rate, self.max_sample_rate)

@@ -35,8 +35,8 @@ class Bare:
 
     def clips_per_second(self, streams: int, batch: int, seconds: float) -> float:
         """Of as many threads as streams, each with one batch after the other."""
-        front_end = self._card.front_end
-        shape = (batch, 1, front_end.n_mels, front_end.frames)
+        config = self._card.input
+        shape = (batch, 1, config.n_mels, config.frames)
         spectrograms = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         engine = self._engines[streams]
         engine.infer(spectrograms)

@@ -25,7 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.audio.features import clip_blocks
 from app.decoding.recording import read_recording
-from app.inference.engine import BATCH, OpenVinoEngine
+from app.inference.engine import MAX_BATCH_SIZE, OpenVinoEngine
 from bench import clips, micro
 from bench.load import measure
 from bench.other_servers import Server, serve
@@ -98,19 +98,20 @@ def of_the_clock(server: Server, clip: Path, seconds: int) -> dict[str, float]:
 def steps(data: bytes) -> dict[str, float]:
     """Milliseconds of a core that each step takes by itself."""
     checkpoint = shipped_checkpoint()
-    front_end = checkpoint.card.front_end
+    config = checkpoint.card.input
     engine = OpenVinoEngine(checkpoint.model)
 
     def decode() -> np.ndarray:
-        return read_recording(data, sample_rate=front_end.sample_rate, max_seconds=60).samples
+        return read_recording(data, sample_rate=config.sample_rate, max_seconds=60).samples
 
     samples = decode()
-    block = next(clip_blocks([samples], front_end, clips=1))
-    batch = np.repeat(block.spectrograms, BATCH, axis=0)
+    block = next(clip_blocks([samples], config, clips=1))
+    batch = np.repeat(block.spectrograms, MAX_BATCH_SIZE, axis=0)
     return {
-        f"network, in batches of {BATCH}": _of_cores(lambda: engine.infer(batch)) / BATCH,
+        f"network, in batches of {MAX_BATCH_SIZE}": _of_cores(lambda: engine.infer(batch))
+        / MAX_BATCH_SIZE,
         "decoding and resampling": _of_cores(decode),
-        "spectrogram": _of_cores(lambda: list(clip_blocks([samples], front_end, clips=1))),
+        "spectrogram": _of_cores(lambda: list(clip_blocks([samples], config, clips=1))),
     }
 
 

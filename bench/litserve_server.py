@@ -37,9 +37,9 @@ class Api(litserve.LitAPI):
     def decode_request(self, request: Request) -> NDArray[np.float32]:
         """A clip's spectrogram, shape `[1, n_mels, frames]`."""
         data = request["file"].file.read()  # what LitServe passes is the form
-        front_end = self.card.front_end
-        recording = read_recording(data, sample_rate=front_end.sample_rate, max_seconds=60)
-        block = next(clip_blocks([recording.samples], front_end, clips=1))
+        config = self.card.input
+        recording = read_recording(data, sample_rate=config.sample_rate, max_seconds=60)
+        block = next(clip_blocks([recording.samples], config, clips=1))
         return block.spectrograms[0]
 
     def batch(self, inputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 import threadpoolctl
 
-from app.audio.log_mel import FrontEnd, log_mel
+from app.audio.log_mel import LogMelConfig, log_mel
 from app.decoding.recording import read_recording
 from app.inference.batcher import Batcher
 from app.inference.engine import OpenVinoEngine
@@ -35,9 +35,9 @@ def main() -> None:
     checkpoint = shipped_checkpoint()
     engine = OpenVinoEngine(checkpoint.model)
     figures = {
-        **front_end_figures(checkpoint.card.front_end),
-        **engine_figures(engine, checkpoint.card.front_end),
-        **batcher_figures(engine, checkpoint.card.front_end),
+        **front_end_figures(checkpoint.card.input),
+        **engine_figures(engine, checkpoint.card.input),
+        **batcher_figures(engine, checkpoint.card.input),
         **metrics_figures(),
     }
     for name, milliseconds in figures.items():
@@ -46,37 +46,35 @@ def main() -> None:
     (options.out / "micro.json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def front_end_figures(front_end: FrontEnd) -> dict[str, float]:
+def front_end_figures(config: LogMelConfig) -> dict[str, float]:
     """Decoding and resampling of each format, and the spectrogram of a clip, ms."""
     figures = {}
     for format_ in ("wav", "flac", "mp3", "m4a"):
         data = clips.encode(clips.samples(), format_)
         figures[f"decode and resample {format_}"] = milliseconds(
-            lambda data=data: read_recording(
-                data, sample_rate=front_end.sample_rate, max_seconds=60
-            )
+            lambda data=data: read_recording(data, sample_rate=config.sample_rate, max_seconds=60)
         )
     clip = read_recording(
-        clips.encode(clips.samples(), "wav"), sample_rate=front_end.sample_rate, max_seconds=60
-    ).samples[: front_end.clip_samples]
-    figures["spectrogram"] = milliseconds(lambda: log_mel(clip, front_end))
+        clips.encode(clips.samples(), "wav"), sample_rate=config.sample_rate, max_seconds=60
+    ).samples[: config.clip_samples]
+    figures["spectrogram"] = milliseconds(lambda: log_mel(clip, config))
     return figures
 
 
-def engine_figures(engine: OpenVinoEngine, front_end: FrontEnd) -> dict[str, float]:
+def engine_figures(engine: OpenVinoEngine, config: LogMelConfig) -> dict[str, float]:
     """The bare network, ms a clip, by batch size."""
     figures = {}
     for size in _BATCHES:
-        batch = _spectrograms(size, front_end)
+        batch = _spectrograms(size, config)
         figures[f"network, a clip in batches of {size}"] = (
             milliseconds(lambda batch=batch: engine.infer(batch)) / size
         )
     return figures
 
 
-def batcher_figures(engine: OpenVinoEngine, front_end: FrontEnd) -> dict[str, float]:
+def batcher_figures(engine: OpenVinoEngine, config: LogMelConfig) -> dict[str, float]:
     """What the batcher adds to a clip that comes alone, ms."""
-    clip = _spectrograms(1, front_end)
+    clip = _spectrograms(1, config)
 
     async def measure() -> float:
         batcher = Batcher(engine, max_batch=8, max_waiting=100, streams=1)
@@ -109,8 +107,8 @@ def metrics_figures() -> dict[str, float]:
     return {"recording a request's metrics": milliseconds(record)}
 
 
-def _spectrograms(count: int, front_end: FrontEnd) -> np.ndarray:
-    shape = (count, 1, front_end.n_mels, front_end.frames)
+def _spectrograms(count: int, config: LogMelConfig) -> np.ndarray:
+    shape = (count, 1, config.n_mels, config.frames)
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 

@@ -7,7 +7,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
-from app.audio.clips import fill
+from app.audio.clips import pad_or_repeat
 from training.recipes import Recipe
 
 Array = NDArray[np.float32]
@@ -18,7 +18,7 @@ _TILT_KNOTS = 5
 def random_crop(
     samples: Array,
     length: int,
-    how: Literal["repeat", "pad"],
+    padding: Literal["repeat", "pad"],
     speed_range: float,
     rng: Generator,
 ) -> Array:
@@ -35,7 +35,7 @@ def random_crop(
         positions = np.arange(0, samples.size - 1, speed)
         samples = np.interp(positions, np.arange(samples.size), samples).astype(np.float32)
     if samples.size < length:
-        return np.roll(fill(samples, length, how), rng.integers(length))
+        return np.roll(pad_or_repeat(samples, length, padding), rng.integers(length))
     return samples[:length]
 
 

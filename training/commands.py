@@ -167,7 +167,7 @@ def _show(checkpoint: store.Checkpoint) -> None:
     card: Card = checkpoint.card
     if card.metrics is None:
         return
-    table = Table(title=f"{card.task}, {card.front_end.window}: {checkpoint.folder}")
+    table = Table(title=f"{card.task}, {card.input.window}: {checkpoint.folder}")
     for heading in ("held-out clips of", "clips", "groups", "accuracy", "UAR", "macro F1"):
         table.add_column(heading)
     rows = [("all corpora", card.metrics.overall), *card.metrics.by_corpus.items()]

@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from app.audio.clips import fill
-from app.audio.log_mel import FrontEnd, band_centres, decibels, log_mel, mel_power, normalise
+from app.audio.clips import pad_or_repeat
+from app.audio.log_mel import (
+    LogMelConfig,
+    log_mel,
+    mel_frequencies,
+    mel_power,
+    normalise,
+    power_to_db,
+)
 from app.audio.stft import frame_count
 from training import augment
 from training.corpora.clip import Clip
@@ -68,7 +75,7 @@ class AugmentedClips:
         self,
         clips: Sequence[Clip],
         waveforms: Waveforms,
-        front_ends: Sequence[FrontEnd],
+        configs: Sequence[LogMelConfig],
         recipe: Recipe,
         unlabelled: Sequence[Clip] = (),
     ) -> None:
@@ -77,7 +84,7 @@ class AugmentedClips:
         Args:
             clips: what is drawn from.
             waveforms: of the clips.
-            front_ends: one is drawn for each crop; they may differ in their window.
+            configs: one is drawn for each crop; they may differ in their window.
             recipe: what is changed at random, and how much.
             unlabelled: more clips, for a tutor's opinion.
         """
@@ -89,17 +96,17 @@ class AugmentedClips:
             self.weights = np.concatenate([(1 - share) * self.weights, share * others])
         self._cumulative = np.cumsum(self.weights)
         self._waveforms = waveforms
-        self._front_ends = front_ends
+        self._configs = configs
         self._recipe = recipe
-        self._crop_samples = round(recipe.crop_seconds * front_ends[0].sample_rate)
-        self._frames = frame_count(self._crop_samples, front_ends[0].hop_length)
-        self._band_centres = band_centres(front_ends[0])
+        self._crop_samples = round(recipe.crop_seconds * configs[0].sample_rate)
+        self._frames = frame_count(self._crop_samples, configs[0].hop_length)
+        self._band_centres = mel_frequencies(configs[0])
 
     def _crop(self, index: int, length: int, rng: Generator) -> NDArray[np.float32]:
         return augment.random_crop(
             self._waveforms[self.clips[index]],
             length,
-            self._front_ends[0].short_clip,
+            self._configs[0].padding,
             self._recipe.speed_range,
             rng,
         )
@@ -127,17 +134,17 @@ class AugmentedClips:
     def spectrogram(self, samples: NDArray[np.float32], rng: Generator) -> Tensor:
         """The augmented network input `[1, mels, frames]` for a crop."""
         recipe = self._recipe
-        front_end = self._front_ends[int(rng.integers(len(self._front_ends)))]
+        config = self._configs[int(rng.integers(len(self._configs)))]
         if rng.random() < recipe.reverb_probability:
             seconds = rng.uniform(*recipe.reverb_seconds)
-            samples = augment.reverberate(samples, seconds, front_end.sample_rate, rng)
+            samples = augment.reverberate(samples, seconds, config.sample_rate, rng)
         if rng.random() < recipe.noise_probability:
             samples = augment.add_noise(samples, rng.uniform(*recipe.noise_snr_db), rng)
-        power = augment.tilt(mel_power(samples, front_end), recipe.tilt_db, rng)
+        power = augment.tilt(mel_power(samples, config), recipe.tilt_db, rng)
         if recipe.stretch_range or recipe.warp_range:
             factor = augment.factor(recipe.warp_range, rng)
             power = augment.warp(power, self._frames, factor, self._band_centres)
-        db = decibels(power, floor=front_end.log_floor, dynamic_range_db=front_end.dynamic_range_db)
+        db = power_to_db(power, amin=config.amin, top_db=config.top_db)
         return torch.from_numpy(augment.mask(normalise(db), recipe, rng))[None]
 
 
@@ -235,19 +242,19 @@ class TutoredSet(_SoftLabels):
 class Spectrograms(Dataset[Tensor]):
     """The first clip of each recording as it is served, `[1, mels, frames]`."""
 
-    def __init__(self, clips: Sequence[Clip], waveforms: Waveforms, front_end: FrontEnd) -> None:
+    def __init__(self, clips: Sequence[Clip], waveforms: Waveforms, config: LogMelConfig) -> None:
         self._clips = clips
         self._waveforms = waveforms
-        self._front_end = front_end
+        self._config = config
 
     def __len__(self) -> int:
         return len(self._clips)
 
     def __getitem__(self, index: int) -> Tensor:
-        length = self._front_end.clip_samples
+        length = self._config.clip_samples
         waveform = self._waveforms[self._clips[index]]
-        samples = fill(waveform, length, self._front_end.short_clip)[:length]
-        return torch.from_numpy(log_mel(samples, self._front_end))[None]
+        samples = pad_or_repeat(waveform, length, self._config.padding)[:length]
+        return torch.from_numpy(log_mel(samples, self._config))[None]
 
 
 class FirstClips(Dataset[tuple[Tensor, int]]):
@@ -257,10 +264,10 @@ class FirstClips(Dataset[tuple[Tensor, int]]):
         self,
         clips: Sequence[Clip],
         waveforms: Waveforms,
-        front_end: FrontEnd,
+        config: LogMelConfig,
         labels: Sequence[str],
     ) -> None:
-        self._spectrograms = Spectrograms(clips, waveforms, front_end)
+        self._spectrograms = Spectrograms(clips, waveforms, config)
         self._labels = [labels.index(clip.label) for clip in clips]
 
     def __len__(self) -> int:

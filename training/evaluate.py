@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from app.audio.log_mel import FrontEnd
+from app.audio.log_mel import LogMelConfig
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.errors import CheckpointError
@@ -79,11 +79,11 @@ class Evaluation:
         card = checkpoint.card
         clips, _ = self.source.load(card.task)
         folds = card.training.held_out
-        sample_rate = card.front_end.sample_rate
+        sample_rate = card.input.sample_rate
         material = prepare(clips, folds, sample_rate=sample_rate, cache=self.cache)
         test, waveforms = material.test, material.waveforms
         truth = np.array([card.labels.index(clip.label) for clip in test])
-        outputs = _outputs(checkpoint.model, test, waveforms, card.front_end)
+        outputs = _outputs(checkpoint.model, test, waveforms, card.input)
         logits = _logits(outputs, card)
         temperature = round(scores.fit_temperature(logits, truth), 4)
         probabilities = scores.recording_probabilities(logits, temperature)
@@ -103,7 +103,7 @@ class Evaluation:
             accuracy_fp32=None
             if fp32 is None
             else _accuracy(
-                _logits(_outputs(fp32, test, waveforms, card.front_end), card), truth, temperature
+                _logits(_outputs(fp32, test, waveforms, card.input), card), truth, temperature
             ),
             familiarity=familiarity,
         )
@@ -121,10 +121,10 @@ class Evaluation:
         by_kind = {}
         foreign = self.source.load_foreign(card.task, clips)
         for kind, strange in foreign.measured.items() if foreign else ():
-            rate = card.front_end.sample_rate
+            rate = card.input.sample_rate
             waveforms = decode_all(strange, sample_rate=rate, cache=self.cache)
             usable = readable(strange, waveforms)
-            outputs = _outputs(checkpoint.model, usable, waveforms, card.front_end)
+            outputs = _outputs(checkpoint.model, usable, waveforms, card.input)
             familiar = np.concatenate(outputs)[:, -1]
             by_kind[kind] = ForeignScores(
                 clips=len(familiar),
@@ -172,8 +172,8 @@ def evaluate(
 
 
 def _require_sibling(card: Card, other: Card) -> None:
-    same = (card.task, card.labels, card.front_end, card.training.recipe)
-    if (other.task, other.labels, other.front_end, other.training.recipe) != same:
+    same = (card.task, card.labels, card.input, card.training.recipe)
+    if (other.task, other.labels, other.input, other.training.recipe) != same:
         raise CheckpointError(
             f"{other.version} is no sibling of {card.version}: "
             "its task, labels, front end or recipe differ"
@@ -187,12 +187,12 @@ def _logits(outputs: Outputs, card: Card) -> list[NDArray[np.float32]]:
 
 
 def _outputs(
-    model: Path, clips: Sequence[Clip], waveforms: Waveforms, front_end: FrontEnd
+    model: Path, clips: Sequence[Clip], waveforms: Waveforms, config: LogMelConfig
 ) -> list[NDArray[np.float32]]:
     engine = OpenVinoEngine(model)
 
     def answer(clip: Clip) -> NDArray[np.float32]:
-        return recording_outputs(engine, waveforms[clip], front_end)
+        return recording_outputs(engine, waveforms[clip], config)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         answers = track(pool.map(answer, clips), description=model.name, total=len(clips))

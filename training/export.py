@@ -15,7 +15,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from safetensors.torch import save_file
 
-from app.audio.log_mel import FrontEnd
+from app.audio.log_mel import LogMelConfig
 from app.checkpoints import store
 from app.checkpoints.card import Card, Familiarity
 from training.corpora import Clip
@@ -48,10 +48,10 @@ def export(
     fp32 = run / FP32_MODEL
     clips, _ = source.load(record.task)
     material = prepare(
-        clips, record.training.held_out, sample_rate=record.front_end.sample_rate, cache=cache
+        clips, record.training.held_out, sample_rate=record.input.sample_rate, cache=cache
     )
     familiarity = _learn_familiarity(network, record, material, source, clips, cache)
-    write_onnx(network, record.front_end, fp32)
+    write_onnx(network, record.input, fp32)
     spectrograms = _calibration(material, record)
     with tempfile.TemporaryDirectory() as folder:
         int8 = Path(folder) / store.MODEL
@@ -62,7 +62,7 @@ def export(
             version=f"{now:%Y.%m.%d}-{store.sha256(int8)[:8]}",
             created=now.date(),
             labels=record.labels,
-            front_end=record.front_end,
+            input=record.input,
             temperature=1.0,
             familiarity=familiarity,
             training=record.training,
@@ -88,12 +88,10 @@ def _learn_familiarity(
     foreign = source.load_foreign(record.task, clips)
     if foreign is None:
         return None
-    rate = record.front_end.sample_rate
+    rate = record.input.sample_rate
     waveforms = decode_all([*material.train, *foreign.learned], sample_rate=rate, cache=cache)
     others = readable(foreign.learned, waveforms)
-    add_familiarity(
-        network, material.train, others, waveforms, record.front_end, record.training.seed
-    )
+    add_familiarity(network, material.train, others, waveforms, record.input, record.training.seed)
     return Familiarity(foreign=foreign.kinds)
 
 
@@ -109,9 +107,9 @@ def write_weights(network: ResNetAudioClassifier, path: Path) -> None:
     )
 
 
-def write_onnx(network: ResNetAudioClassifier, front_end: FrontEnd, path: Path) -> None:
+def write_onnx(network: ResNetAudioClassifier, config: LogMelConfig, path: Path) -> None:
     """Write the network as an ONNX graph, batch normalisation folded, batch size free."""
-    example = torch.zeros(2, 1, front_end.n_mels, front_end.frames)
+    example = torch.zeros(2, 1, config.n_mels, config.frames)
     # The exporter reports its progress and its own deprecations at length.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -174,6 +172,6 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its package has 
 
 def _calibration(material: Material, record: RunRecord) -> NDArray[np.float32]:
     """Spectrograms `[clips, 1, mels, frames]` of training clips drawn at random."""
-    clips = FirstClips(material.train, material.waveforms, record.front_end, record.labels)
+    clips = FirstClips(material.train, material.waveforms, record.input, record.labels)
     order = np.random.default_rng(record.training.seed).permutation(len(clips))
     return np.stack([clips[int(i)][0].numpy() for i in order[:_CALIBRATION_CLIPS]])

@@ -8,7 +8,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
 from app.checkpoints.metrics import Scores
-from app.inference.engine import calibrate
+from app.inference.engine import apply_temperature
 
 BINS = 15
 _TEMPERATURES = (0.05, 20.0)
@@ -19,7 +19,9 @@ Logits = Sequence[NDArray[np.float32]]
 
 def recording_probabilities(logits: Logits, temperature: float) -> NDArray[np.float64]:
     """What the service answers: the mean over each recording's clips, `[recordings, labels]`."""
-    return np.array([calibrate(clips, temperature).mean(axis=0) for clips in logits], np.float64)
+    return np.array(
+        [apply_temperature(clips, temperature).mean(axis=0) for clips in logits], np.float64
+    )
 
 
 def score(

@@ -15,7 +15,7 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from app.audio.log_mel import FrontEnd
+from app.audio.log_mel import LogMelConfig
 from training.corpora import Clip
 from training.dataset import Spectrograms
 from training.networks.resnet import ResNetAudioClassifier
@@ -33,7 +33,7 @@ def add_familiarity(
     known: Sequence[Clip],
     foreign: Sequence[Clip],
     waveforms: Waveforms,
-    front_end: FrontEnd,
+    config: LogMelConfig,
     seed: int,
 ) -> None:
     """Give `network` one more output: the log odds that a clip is rather known than foreign.
@@ -45,7 +45,7 @@ def add_familiarity(
         known: clips that it was trained on.
         foreign: clips of other kinds.
         waveforms: of both.
-        front_end: of the network.
+        config: of the network.
         seed: of which clips are taken where there are many.
     """
     rng = np.random.default_rng(seed)
@@ -54,7 +54,7 @@ def add_familiarity(
     truth = np.repeat([1, 0], [len(side) for side in chosen])
     # Both sides are to weigh the same, and no speaker or recording much.
     weights = np.concatenate([balanced_weights(side, by_label=False) for side in chosen])
-    embeddings = _embed(network, Spectrograms(clips, waveforms, front_end))
+    embeddings = _embed(network, Spectrograms(clips, waveforms, config))
     of_both, biases = fit_logistic(embeddings, truth, weights, 2)
     direction, offset = of_both[1] - of_both[0], biases[1] - biases[0]
     others = embeddings @ network.linear.weight.detach().numpy().T

@@ -22,7 +22,7 @@ from training.fit import (
 from training.held_out import Folds, all_standard_folds
 from training.networks.resnet import ResNetAudioClassifier
 from training.pretrained import Pretraining, save_pretrained, start_from
-from training.recipes import Recipe, front_end
+from training.recipes import Recipe, log_mel_config
 from training.runs import claim
 from training.splits import hold_out, require_labels
 from training.teachers.yamnet import EMBEDDING_SIZE, Yamnet
@@ -62,15 +62,15 @@ def pretrain(job: PretrainingJob, run: Run) -> Path:
     Raises:
         CorpusError, SplitError, RunError: see their modules.
     """
-    front_ends = [front_end(job.recipe, window) for window in WINDOWS]
+    configs = [log_mel_config(job.recipe, window) for window in WINDOWS]
     clips = load_corpora(job.data, job.corpora)
     if job.task is not None:
         require_labels(clips, LABELS[job.task])
     folds = job.held_out or all_standard_folds(clips, run.seed)
     claim(run.folder, {**asdict(job), "held_out": folds, "seed": run.seed})
-    waveforms = decode_all(clips, sample_rate=front_ends[0].sample_rate, cache=job.cache)
+    waveforms = decode_all(clips, sample_rate=configs[0].sample_rate, cache=job.cache)
     split = hold_out(readable(clips, waveforms), folds)
-    inputs = AugmentedClips(split.train, waveforms, front_ends, job.recipe)
+    inputs = AugmentedClips(split.train, waveforms, configs, job.recipe)
     torch.manual_seed(run.seed)
     outputs = EMBEDDING_SIZE if job.task is None else len(LABELS[job.task])
     network = ResNetAudioClassifier(outputs, dropout=job.recipe.dropout)

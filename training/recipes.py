@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from app.audio.log_mel import FrontEnd
+from app.audio.log_mel import LogMelConfig
 from app.audio.windows import WindowName
 from app.checkpoints.labels import TaskName
 
@@ -124,23 +124,23 @@ HELD_OUT: Mapping[TaskName, Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def front_end(recipe: Recipe, window: WindowName) -> FrontEnd:
+def log_mel_config(recipe: Recipe, window: WindowName) -> LogMelConfig:
     """The front end of `recipe` with the analysis window `window`.
 
     16 kHz covers what every corpus has; 64 ms windows resolve the harmonics of a voice.
     """
-    return FrontEnd(
+    return LogMelConfig(
         sample_rate=16_000,
         clip_seconds=recipe.clip_seconds,
         clip_hop_seconds=recipe.clip_seconds / 2,
-        short_clip="repeat",
+        padding="repeat",
         n_fft=1024,
         hop_length=320,
         window=window,
         n_mels=64,
         fmin=50.0,
         fmax=8_000.0,
-        log_floor=1e-10,
-        dynamic_range_db=80.0,
+        amin=1e-10,
+        top_db=80.0,
         normalisation="clip",
     )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from app.audio.log_mel import FrontEnd
+from app.audio.log_mel import LogMelConfig
 from app.checkpoints.card import Training
 from app.checkpoints.labels import TaskName
 from training.networks.resnet import ResNetAudioClassifier
@@ -50,7 +50,7 @@ class RunRecord(BaseModel):
 
     task: TaskName
     labels: tuple[str, ...]
-    front_end: FrontEnd
+    input: LogMelConfig
     training: Training
 
 

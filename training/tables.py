@@ -37,7 +37,7 @@ def calibration_table(cards: Sequence[MeasuredCard]) -> str:
     rows = [
         (
             card.task,
-            card.front_end.window,
+            card.input.window,
             f"{metrics.expected_calibration_error:.1%}",
             f"{card.temperature:.2f}",
             "" if metrics.accuracy_fp32 is None else f"{metrics.accuracy_fp32:.1%}",
@@ -53,7 +53,7 @@ def recall_table(cards: Sequence[MeasuredCard]) -> str:
     tables = []
     for labels in dict.fromkeys(card.labels for card, _ in cards):
         rows = [
-            (card.front_end.window, corpus, *_recalls(scores, labels))
+            (card.input.window, corpus, *_recalls(scores, labels))
             for card, metrics in cards
             if card.labels == labels
             for corpus, scores in metrics.by_corpus.items()
@@ -68,7 +68,7 @@ def familiarity_table(cards: Sequence[MeasuredCard]) -> str:
     rows = [
         (
             card.task,
-            card.front_end.window,
+            card.input.window,
             kind,
             str(foreign.clips),
             f"{foreign.auroc:.3f}",
@@ -85,9 +85,9 @@ def familiarity_table(cards: Sequence[MeasuredCard]) -> str:
 def _rows(card: Card, metrics: Metrics) -> Iterator[tuple[str, ...]]:
     for corpus, scores in metrics.by_corpus.items():
         what = f"{corpus}: {', '.join(metrics.held_out.get(corpus, ()))}"
-        yield (card.task, card.front_end.window, what, *_values(scores))
+        yield (card.task, card.input.window, what, *_values(scores))
     if len(metrics.by_corpus) > 1:
-        yield (card.task, card.front_end.window, "all of these", *_values(metrics.overall))
+        yield (card.task, card.input.window, "all of these", *_values(metrics.overall))
 
 
 def _values(scores: Scores) -> tuple[str, ...]:

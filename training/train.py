@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader
 
-from app.audio.log_mel import FrontEnd
+from app.audio.log_mel import LogMelConfig
 from app.audio.windows import WindowName
 from app.checkpoints import card
 from app.checkpoints.labels import TaskName
@@ -19,7 +19,7 @@ from training.fit import ClassifierLearner, Run, Schedule, balanced_loader, fit
 from training.held_out import Folds, standard_folds
 from training.networks.resnet import ResNetAudioClassifier
 from training.pretrained import Pretraining, start_from
-from training.recipes import Recipe, front_end
+from training.recipes import Recipe, log_mel_config
 from training.runs import RunRecord, claim, save_run
 from training.teachers.soft_labels import Tutor
 
@@ -47,24 +47,24 @@ def train(job: Job, run: Run) -> RunRecord:
     Raises:
         CorpusError, SplitError, RunError: see their modules.
     """
-    parameters = front_end(job.recipe, job.window)
+    config = log_mel_config(job.recipe, job.window)
     clips, labels = job.source.load(job.task)
     held_out_folds = job.held_out or standard_folds(clips, job.task, run.seed)
     claim(run.folder, {**asdict(job), "held_out": held_out_folds, "seed": run.seed})
     material = prepare(
         clips,
         held_out_folds,
-        sample_rate=parameters.sample_rate,
+        sample_rate=config.sample_rate,
         cache=job.cache,
         unlabelled=job.source.load_unlabelled(job.task) if job.recipe.tutor_share else (),
     )
     network, pretraining = learn(
-        material, labels, parameters, job.recipe, run, pretrained=job.pretrained
+        material, labels, config, job.recipe, run, pretrained=job.pretrained
     )
     record = RunRecord(
         task=job.task,
         labels=labels,
-        front_end=parameters,
+        input=config,
         training=card.Training(
             corpora=_corpora([*material.train, *material.unlabelled]),
             held_out={name: tuple(folds) for name, folds in held_out_folds.items()},
@@ -82,7 +82,7 @@ def train(job: Job, run: Run) -> RunRecord:
 def learn(
     material: Material,
     labels: Sequence[str],
-    parameters: FrontEnd,
+    config: LogMelConfig,
     recipe: Recipe,
     run: Run,
     *,
@@ -96,13 +96,13 @@ def learn(
     Raises RunError when the pretrained weights are none, or have heard a clip of the test.
     """
     inputs = AugmentedClips(
-        material.train, material.waveforms, [parameters], recipe, material.unlabelled
+        material.train, material.waveforms, [config], recipe, material.unlabelled
     )
     training = balanced_loader(
         _examples(inputs, material, labels, recipe, run.seed), inputs.weights, recipe, run
     )
     held_out = DataLoader(
-        FirstClips(material.test, material.waveforms, parameters, labels),
+        FirstClips(material.test, material.waveforms, config, labels),
         batch_size=recipe.batch_size,
     )
     torch.manual_seed(run.seed)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from app.audio.clips import fill
+from app.audio.clips import pad_or_repeat
 from app.audio.log_mel import log_mel
 from app.audio.windows import WINDOWS, WindowName
 from app.checkpoints.labels import LABELS
@@ -17,7 +17,7 @@ from app.decoding.errors import AudioError
 from app.decoding.recording import read_recording
 from training.corpora.clip import CorpusError
 from training.corpora.urbansound8k import read_table
-from training.recipes import RECIPES, front_end
+from training.recipes import RECIPES, log_mel_config
 
 
 class UrbanSoundDataset(Dataset[tuple[Tensor, int]]):
@@ -58,7 +58,7 @@ class UrbanSoundDataset(Dataset[tuple[Tensor, int]]):
             raise ValueError(f"unknown window {window_type!r}; accepted: {', '.join(WINDOWS)}")
         wanted = None if folds is None else [str(fold) for fold in folds]
         self.labels = LABELS["urban-sound"]
-        self.front_end = front_end(RECIPES["urban-sound"], window_type)
+        self.input = log_mel_config(RECIPES["urban-sound"], window_type)
         self.clips = read_table(Path(metadata_path), Path(dataset_path), folds=wanted)
         self.folds = [clip.fold for clip in self.clips]
         absent = [fold for fold in wanted or () if fold not in self.folds]
@@ -71,15 +71,15 @@ class UrbanSoundDataset(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Decode recording `index`; raises AudioError or OSError, naming the file."""
-        clip, parameters = self.clips[index], self.front_end
+        clip, config = self.clips[index], self.input
         try:
             recording = read_recording(
                 clip.path.read_bytes(),
-                sample_rate=parameters.sample_rate,
+                sample_rate=config.sample_rate,
                 max_seconds=math.inf,
             )
         except AudioError as error:
             raise type(error)(f"{clip.path}: {error}") from error
-        length = parameters.clip_samples
-        first = fill(recording.samples, length, parameters.short_clip)[:length]
-        return torch.from_numpy(log_mel(first, parameters))[None], self.labels.index(clip.label)
+        length = config.clip_samples
+        first = pad_or_repeat(recording.samples, length, config.padding)[:length]
+        return torch.from_numpy(log_mel(first, config))[None], self.labels.index(clip.label)

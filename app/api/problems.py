@@ -70,7 +70,7 @@ def invalid_parameter(detail: str) -> ProblemError:
 _AUDIO: dict[type[audio.AudioError], str] = {
     audio.UnsupportedAudioError: "unsupported-format",
     audio.CorruptAudioError: "corrupt",
-    audio.UndecodableAudioError: "undecodable",
+    audio.DecoderFailedError: "undecodable",
     audio.EmptyAudioError: "empty",
     audio.AudioTooLongError: "recording-too-long",
     audio.SilentAudioError: "silent",

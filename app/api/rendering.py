@@ -62,7 +62,7 @@ class Look:
         FrequencyAxis,
         Query(description="scale of the frequency axis; pictures only, numbers have their Hz"),
     ] = "log"
-    dynamic_range_db: Annotated[
+    top_db: Annotated[
         float, Query(ge=20, le=120, description="dB shown below the loudest point")
     ] = 80.0
 
@@ -88,7 +88,7 @@ def show(panels: Sequence[Panel], look: Look) -> bytes:
 
     return draw_spectrograms(
         panels,
-        dynamic_range_db=look.dynamic_range_db,
+        top_db=look.top_db,
         style=Style(look.width, look.height, look.colour_map, look.axis),
         picture_format=look.format,
     )

@@ -81,7 +81,7 @@ class Spectrograms(BaseModel):
     spectrograms: list[Spectrogram]
 
 
-class Characteristics(BaseModel):
+class SpectralFeatures(BaseModel):
     """What music sounds like, as librosa defines it; spectral ones are means over the frames
     that are less than 60 dB below the loudest.
     """
@@ -95,7 +95,7 @@ class Characteristics(BaseModel):
         description="geometric over arithmetic mean of the power: 0 a tone, 0.56 white noise"
     )
     contrast: float = Field(description="peaks over valleys of the spectrum in each octave, dB")
-    zero_crossings: float = Field(description="changes of sign a second")
+    zero_crossing_rate: float = Field(description="changes of sign a second")
     tempo: float = Field(
         description="beats a minute; the estimate favours 120, and means nothing without a beat"
     )
@@ -110,7 +110,7 @@ class GenreRecording(BaseModel):
     clip: int = Field(ge=1, description="its number in `GET /spectrogram`", examples=[1])
     title: str = Field(examples=["corner swing"])
     seconds: Seconds | None = None
-    characteristics: Characteristics | None = None
+    spectral_features: SpectralFeatures | None = None
     error: str | None = Field(default=None, description="why it could not be measured")
 
 
@@ -120,7 +120,7 @@ class Genre(BaseModel):
     genre: str = Field(examples=["jazz"])
     clips: int = Field(ge=1, description="recordings in the folder")
     recordings: list[GenreRecording] = Field(description="the first `limit` of them")
-    mean: Characteristics | None = Field(default=None, description="over `recordings`")
+    mean: SpectralFeatures | None = Field(default=None, description="over `recordings`")
 
 
 class GenreList(BaseModel):

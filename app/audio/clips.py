@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 # Of a clip: a rest that is shorter adds nothing that could be heard. Encoders pad what they
 # encode by as much, and 4 s of sound would be two clips.
-_LEAST_REST = 1 / 64
+MIN_TAIL_FRACTION = 1 / 64
 
 
-def fill(
-    samples: NDArray[np.float32], length: int, how: Literal["repeat", "pad"]
+def pad_or_repeat(
+    samples: NDArray[np.float32], length: int, padding: Literal["repeat", "pad"]
 ) -> NDArray[np.float32]:
     """Bring a recording shorter than `length` to it, by repetition or with zeros behind.
 
@@ -22,12 +22,12 @@ def fill(
         raise ValueError("an empty recording cannot fill a clip")
     if samples.size >= length:
         return samples
-    if how == "repeat":
+    if padding == "repeat":
         return np.resize(samples, length)
     return np.pad(samples, (0, length - samples.size))
 
 
-def starts(samples: int, length: int, hop: int) -> list[int]:
+def clip_starts(samples: int, length: int, hop: int) -> list[int]:
     """First samples of the clips that cover a recording of `samples` samples.
 
     Clips lie `hop` apart; the last one ends with the recording, unless what is left is shorter
@@ -36,15 +36,15 @@ def starts(samples: int, length: int, hop: int) -> list[int]:
     if samples <= length:
         return [0]
     regular = list(range(0, samples - length + 1, hop))
-    if _is_left(samples - regular[-1] - length, length):
+    if _is_long_enough(samples - regular[-1] - length, length):
         regular.append(samples - length)
     return regular
 
 
-def cut(
-    blocks: Iterable[NDArray[np.float32]], length: int, hop: int, how: Literal["repeat", "pad"]
+def iter_clips(
+    blocks: Iterable[NDArray[np.float32]], length: int, hop: int, padding: Literal["repeat", "pad"]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Cut a recording that comes in blocks into overlapping clips; see `starts`.
+    """Cut a recording that comes in blocks into overlapping clips; see `clip_starts`.
 
     Holds little more than a clip and a block of it.
 
@@ -52,7 +52,7 @@ def cut(
         blocks: mono, each of shape `[samples]`, together not empty.
         length: samples in a clip.
         hop: samples between the starts of neighbours, at most `length`.
-        how: what to do with a recording shorter than a clip.
+        padding: what to do with a recording shorter than a clip.
 
     Yields:
         first sample of a clip, and the clip, shape `[length]`; at least one.
@@ -69,11 +69,11 @@ def cut(
         needless = max(0, following - hop - first)
         held, first = held[needless:], first + needless
     if following == 0:
-        yield 0, fill(held, length, how)
-    elif _is_left(first + held.size - (following - hop) - length, length):
+        yield 0, pad_or_repeat(held, length, padding)
+    elif _is_long_enough(first + held.size - (following - hop) - length, length):
         yield first + held.size - length, held[-length:]
 
 
-def _is_left(samples: int, length: int) -> bool:
+def _is_long_enough(samples: int, length: int) -> bool:
     """Whether so many samples behind the last regular clip are worth another one."""
-    return samples >= length * _LEAST_REST
+    return samples >= length * MIN_TAIL_FRACTION

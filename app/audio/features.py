@@ -7,8 +7,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audio.clips import cut
-from app.audio.log_mel import FrontEnd, log_mel
+from app.audio.clips import iter_clips
+from app.audio.log_mel import LogMelConfig, log_mel
 from app.audio.silence import is_silent
 
 # Of a clip, each of which may be silent. Where a sound begins or ends, resampling leaves traces in
@@ -34,20 +34,20 @@ class ClipBlock:
 
 
 def clip_blocks(
-    blocks: Iterable[NDArray[np.float32]], front_end: FrontEnd, *, clips: int
+    blocks: Iterable[NDArray[np.float32]], config: LogMelConfig, *, clips: int
 ) -> Iterator[ClipBlock]:
     """Cut a recording into clips and take their spectrograms, `clips` at a time.
 
     Args:
-        blocks: mono at `front_end.sample_rate`, each of shape `[samples]`, together not empty.
-        front_end: how a clip is cut and heard.
+        blocks: mono at `config.sample_rate`, each of shape `[samples]`, together not empty.
+        config: how a clip is cut and heard.
         clips: in each block but the last, at least 1.
     """
-    cuts = cut(blocks, front_end.clip_samples, front_end.clip_hop_samples, front_end.short_clip)
+    cuts = iter_clips(blocks, config.clip_samples, config.clip_hop_samples, config.padding)
     here = list(islice(cuts, clips))
     while here:
-        starts = [start / front_end.sample_rate for start, _ in here]
-        spectrograms = np.stack([log_mel(clip, front_end) for _, clip in here])[:, None]
+        starts = [start / config.sample_rate for start, _ in here]
+        spectrograms = np.stack([log_mel(clip, config) for _, clip in here])[:, None]
         silent, gaps = np.array([_silence(clip) for _, clip in here]).T
         # One that is not full is the last: a short recording is known to end without asking.
         here = list(islice(cuts, clips)) if len(here) == clips else []

@@ -15,7 +15,7 @@ from app.audio.windows import WindowName
 _SMALLEST_SPREAD_DB = 1e-3
 
 
-class FrontEnd(BaseModel):
+class LogMelConfig(BaseModel):
     """Parameters of the log-mel front end. They travel in a checkpoint's card."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,7 +23,7 @@ class FrontEnd(BaseModel):
     sample_rate: int = Field(ge=4_000, le=192_000, description="Hz")
     clip_seconds: float = Field(gt=0, le=60, description="length of one clip")
     clip_hop_seconds: float = Field(gt=0, description="step between the clips of a long recording")
-    short_clip: Literal["repeat", "pad"] = Field(
+    padding: Literal["repeat", "pad"] = Field(
         description="a recording shorter than a clip is repeated, or followed by zeros"
     )
     n_fft: int = Field(ge=16, le=16_384, multiple_of=2, description="window and FFT, samples")
@@ -32,8 +32,8 @@ class FrontEnd(BaseModel):
     n_mels: int = Field(ge=1, le=512)
     fmin: float = Field(ge=0, description="Hz")
     fmax: float = Field(gt=0, description="Hz")
-    log_floor: float = Field(gt=0, description="mel power below this counts as this")
-    dynamic_range_db: float = Field(gt=0, description="dB kept below the clip's loudest point")
+    amin: float = Field(gt=0, description="mel power below this counts as this")
+    top_db: float = Field(gt=0, description="dB kept below the clip's loudest point")
     normalisation: Literal["clip"] = Field(
         description="clip: subtract the clip's mean and divide by its standard deviation (dB)"
     )
@@ -65,42 +65,40 @@ class FrontEnd(BaseModel):
         return frame_count(self.clip_samples, self.hop_length)
 
 
-def mel_power(clip: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
-    """Mel power spectrogram of `clip` (mono, at `front_end.sample_rate`).
+def mel_power(clip: NDArray[np.float32], config: LogMelConfig) -> NDArray[np.float32]:
+    """Mel power spectrogram of `clip` (mono, at `config.sample_rate`).
 
     Returns float32, shape `[n_mels, frames]`, all >= 0.
     """
     power = power_spectrogram(
         clip,
-        n_fft=front_end.n_fft,
-        hop_length=front_end.hop_length,
-        window=front_end.window,
+        n_fft=config.n_fft,
+        hop_length=config.hop_length,
+        window=config.window,
     )
     filters = mel_filterbank(
-        front_end.sample_rate,
-        front_end.n_fft,
-        front_end.n_mels,
-        front_end.fmin,
-        front_end.fmax,
+        config.sample_rate,
+        config.n_fft,
+        config.n_mels,
+        config.fmin,
+        config.fmax,
     )
     mel: NDArray[np.float32] = filters @ power
     return mel
 
 
-def band_centres(front_end: FrontEnd) -> NDArray[np.float64]:
+def mel_frequencies(config: LogMelConfig) -> NDArray[np.float64]:
     """Centre frequencies of the mel bands, Hz, rising."""
-    return band_edges(front_end.n_mels, front_end.fmin, front_end.fmax)[1:-1]
+    return band_edges(config.n_mels, config.fmin, config.fmax)[1:-1]
 
 
-def decibels(
-    power: NDArray[np.float32], *, floor: float, dynamic_range_db: float
-) -> NDArray[np.float32]:
-    """10 log10 of `power`, at least `floor`, kept within `dynamic_range_db` of the maximum.
+def power_to_db(power: NDArray[np.float32], *, amin: float, top_db: float) -> NDArray[np.float32]:
+    """10 log10 of `power`, at least `amin`, kept within `top_db` of the maximum.
 
-    The same as `librosa.power_to_db(power, amin=floor, top_db=dynamic_range_db)`.
+    The same as `librosa.power_to_db(power, amin=amin, top_db=top_db)`.
     """
-    db: NDArray[np.float32] = 10 * np.log10(np.maximum(power, np.float32(floor)))
-    lowest = float(db.max()) - dynamic_range_db
+    db: NDArray[np.float32] = 10 * np.log10(np.maximum(power, np.float32(amin)))
+    lowest = float(db.max()) - top_db
     return np.maximum(db, np.float32(lowest))
 
 
@@ -115,14 +113,14 @@ def normalise(db: NDArray[np.float32]) -> NDArray[np.float32]:
     return centred
 
 
-def log_mel(clip: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
-    """The network's input for one clip of `front_end.clip_samples` samples.
+def log_mel(clip: NDArray[np.float32], config: LogMelConfig) -> NDArray[np.float32]:
+    """The network's input for one clip of `config.clip_samples` samples.
 
     Returns float32, shape `[n_mels, frames]`, mean 0 and standard deviation 1.
     """
-    db = decibels(
-        mel_power(clip, front_end),
-        floor=front_end.log_floor,
-        dynamic_range_db=front_end.dynamic_range_db,
+    db = power_to_db(
+        mel_power(clip, config),
+        amin=config.amin,
+        top_db=config.top_db,
     )
     return normalise(db)

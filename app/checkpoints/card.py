@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.audio.log_mel import FrontEnd
+from app.audio.log_mel import LogMelConfig
 from app.checkpoints.labels import TaskName
 from app.checkpoints.metrics import Metrics, Record
 
@@ -63,7 +63,7 @@ class Card(Record):
     version: str = Field(min_length=1, description="of this checkpoint; a new training, a new one")
     created: date
     labels: tuple[str, ...] = Field(min_length=2)
-    front_end: FrontEnd
+    input: LogMelConfig
     temperature: float = Field(
         gt=0, description="logits are divided by it before the softmax (Guo et al., ICML 2017)"
     )

@@ -67,9 +67,9 @@ def read_card(root: Path, task: TaskName, window: WindowName) -> Card:
     if not folder.is_dir():
         raise MissingCheckpointError(f"no checkpoint for {task} with the {window} window")
     card = _parse_card(folder / CARD)
-    if (card.task, card.front_end.window) != (task, window):
+    if (card.task, card.input.window) != (task, window):
         raise DamagedCheckpointError(
-            f"{task}/{window}: the card is for {card.task}/{card.front_end.window}"
+            f"{task}/{window}: the card is for {card.task}/{card.input.window}"
         )
     if MODEL not in card.files:
         raise DamagedCheckpointError(f"{task}/{window}: the card lists no {MODEL}")
@@ -125,7 +125,7 @@ def save(root: Path, card: Card, files: Mapping[str, Path]) -> Checkpoint:
     """
     if MODEL not in files:
         raise CheckpointError(f"a checkpoint needs a {MODEL}, got {', '.join(files) or 'nothing'}")
-    folder = checkpoint_folder(root, card.task, card.front_end.window)
+    folder = checkpoint_folder(root, card.task, card.input.window)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:

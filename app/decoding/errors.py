@@ -13,7 +13,7 @@ class CorruptAudioError(AudioError):
     """The format is accepted, but the file is damaged or ends too early."""
 
 
-class UndecodableAudioError(AudioError):
+class DecoderFailedError(AudioError):
     """The decoder broke down over the file, or needed more time or memory than it has."""
 
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from app.decoding.errors import (
     CorruptAudioError,
+    DecoderFailedError,
     EmptyAudioError,
-    UndecodableAudioError,
     UnsupportedAudioError,
 )
 from app.decoding.formats import ACCEPTED_FORMATS, is_mp4_or_webm
-from app.decoding.source import AudioInfo, mixed
+from app.decoding.source import AudioInfo, downmix
 
 # Only these demuxers and decoders ever see an upload: FFmpeg also knows playlists and
 # network protocols, which could be made to read other files.
@@ -59,7 +59,7 @@ class AvSource:
                 yield block
                 decoded += block.size
         except av.error.MemoryError as error:
-            raise UndecodableAudioError(_TOO_MUCH_MEMORY) from error
+            raise DecoderFailedError(_TOO_MUCH_MEMORY) from error
         except av.error.FFmpegError as error:
             raise CorruptAudioError(
                 f"the {self.info.format} file is damaged after about "
@@ -106,7 +106,7 @@ def open_av(data: bytes) -> Iterator[AvSource]:
     Raises:
         UnsupportedAudioError: no accepted container, codec or sound track was found.
         CorruptAudioError: the container is known but cannot be read.
-        UndecodableAudioError: there is not enough memory to read it.
+        DecoderFailedError: there is not enough memory to read it.
     """
     try:
         container = av.open(
@@ -116,7 +116,7 @@ def open_av(data: bytes) -> Iterator[AvSource]:
             metadata_errors="replace",
         )
     except av.error.MemoryError as error:
-        raise UndecodableAudioError(_TOO_MUCH_MEMORY) from error
+        raise DecoderFailedError(_TOO_MUCH_MEMORY) from error
     except av.error.FFmpegError as error:
         if is_mp4_or_webm(data):
             raise CorruptAudioError(
@@ -167,7 +167,7 @@ def _taken(held: AudioFifo) -> Iterator[NDArray[np.float32]]:
     frame = held.read()
     if frame is not None:
         (planar,) = av.AudioResampler(format="fltp").resample(frame)
-        yield mixed(planar.to_ndarray().astype(np.float32, copy=False).T)
+        yield downmix(planar.to_ndarray().astype(np.float32, copy=False).T)
 
 
 def _declared_seconds(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.decoding import protocol as messages
-from app.decoding.errors import UndecodableAudioError
+from app.decoding.errors import DecoderFailedError
 from app.decoding.source import AudioInfo, AudioSource
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ _ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHOME")
 _SAMPLE_BYTES = 4
 
 
-class Decoders:
+class DecoderPool:
     """Up to so many processes of `app.decoding.worker`, one file in each at a time.
 
     They start when they are first needed, and last. One that breaks down, or does not stop when
@@ -146,7 +146,7 @@ class _Process:
                 fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         try:
             self._await_ready()
-        except UndecodableAudioError as error:
+        except DecoderFailedError as error:
             self.end()
             raise RuntimeError(f"a decoder does not start: {error}") from error
 
@@ -195,7 +195,7 @@ class _Process:
         try:
             self._send(messages.STOP)
             self._await_ready()
-        except UndecodableAudioError:
+        except DecoderFailedError:
             return False
         self._at_work = False
         return True
@@ -253,20 +253,20 @@ class _Process:
         self._left -= time.monotonic() - began
         if not ready:
             self._process.kill()
-            raise UndecodableAudioError(
+            raise DecoderFailedError(
                 f"decoding the file takes longer than the {self._patience:g} s that it may"
             )
 
-    def _broken(self, how: str) -> UndecodableAudioError:
+    def _broken(self, how: str) -> DecoderFailedError:
         """What is told of a file over which the process broke down; it is ended."""
         self._process.kill()
         status = self._process.wait()
         log.warning("a decoder broke down over a file: %s (status %d)", how, status)
         if status == -signal.SIGXCPU:
-            return UndecodableAudioError(
+            return DecoderFailedError(
                 f"decoding the file takes longer than the {self._patience:g} s that it may"
             )
-        return UndecodableAudioError("the decoder broke down over the file; it may be damaged")
+        return DecoderFailedError("the decoder broke down over the file; it may be damaged")
 
 
 def _environment() -> dict[str, str]:

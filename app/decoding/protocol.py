@@ -33,7 +33,7 @@ _ERRORS = {
     for kind in (
         errors.CorruptAudioError,
         errors.EmptyAudioError,
-        errors.UndecodableAudioError,
+        errors.DecoderFailedError,
         errors.UnsupportedAudioError,
     )
 }

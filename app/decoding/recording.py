@@ -18,14 +18,14 @@ from app.decoding.errors import (
 )
 from app.decoding.formats import is_mp4_or_webm, is_mpeg_audio
 from app.decoding.sndfile import open_sndfile
-from app.decoding.source import AudioInfo, AudioSource, Opener
+from app.decoding.source import AudioInfo, AudioOpener, AudioSource
 
 # Some programs write float WAV in the range of 16-bit integers; beyond this no scale makes sense.
 _LARGEST_SAMPLE = 1e6
 
 
 @dataclass(frozen=True)
-class Bounds:
+class AudioLimits:
     """Of a recording's channels and sample rate.
 
     A block holds as many samples of each channel, so that memory grows with the channels; and
@@ -65,23 +65,23 @@ class Recording:
     info: AudioInfo
 
 
-_BOUNDS = Bounds()
+_LIMITS = AudioLimits()
 
 
 @contextmanager
-def open_audio(data: bytes, open_with_ffmpeg: Opener | None = None) -> Iterator[AudioSource]:
+def open_audio(data: bytes, open_with_ffmpeg: AudioOpener | None = None) -> Iterator[AudioSource]:
     """Open a file held in memory with libsndfile or, where that does not know it, with FFmpeg.
 
     Args:
         data: the file.
-        open_with_ffmpeg: where FFmpeg's code runs, as `app.decoding.pool.Decoders.open` for files
-            of strangers; if not given, in this process.
+        open_with_ffmpeg: where FFmpeg's code runs, as `app.decoding.pool.DecoderPool.open` for
+            files of strangers; if not given, in this process.
 
     Raises:
         EmptyAudioError: no bytes, no sound track or no samples.
         UnsupportedAudioError: no decoder accepts the format.
         CorruptAudioError: the format is known, the file is not whole.
-        UndecodableAudioError: the decoder broke down over it.
+        DecoderFailedError: the decoder broke down over it.
     """
     if not data:
         raise EmptyAudioError("the file is empty (0 bytes)")
@@ -121,8 +121,8 @@ class MonoStream:
         *,
         sample_rate: int,
         max_seconds: float,
-        bounds: Bounds = _BOUNDS,
-        open_with_ffmpeg: Opener | None = None,
+        bounds: AudioLimits = _LIMITS,
+        open_with_ffmpeg: AudioOpener | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -198,8 +198,8 @@ def read_recording(
     *,
     sample_rate: int,
     max_seconds: float,
-    bounds: Bounds = _BOUNDS,
-    open_with_ffmpeg: Opener | None = None,
+    bounds: AudioLimits = _LIMITS,
+    open_with_ffmpeg: AudioOpener | None = None,
 ) -> Recording:
     """Decode a whole file into memory; see `MonoStream`.
 

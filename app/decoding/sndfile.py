@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.decoding.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
 from app.decoding.formats import ACCEPTED_FORMATS
-from app.decoding.source import BLOCK_FRAMES, AudioInfo, mixed
+from app.decoding.source import BLOCK_FRAMES, AudioInfo, downmix
 
 # libsndfile's name of each container that is accepted, and ours.
 _FORMATS = {
@@ -74,7 +74,7 @@ class SoundFileSource:
             if not len(block):
                 break
             decoded += len(block)
-            yield mixed(block)
+            yield downmix(block)
         if decoded < self._file.frames:
             raise CorruptAudioError(
                 f"the {self.info.format} file is truncated: it declares "

@@ -42,11 +42,11 @@ class AudioSource(Protocol):
         ...
 
 
-Opener = Callable[[bytes], AbstractContextManager[AudioSource]]
+AudioOpener = Callable[[bytes], AbstractContextManager[AudioSource]]
 """opens a file held in memory; raises an AudioError where it cannot"""
 
 
-def mixed(block: NDArray[np.float32]) -> NDArray[np.float32]:
+def downmix(block: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean of the channels of a block `[frames, channels]`, shape `[frames]`."""
     channels = block.shape[1]
     # By BLAS: NumPy's mean over an axis as short as two takes ten times as long.

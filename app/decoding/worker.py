@@ -16,7 +16,7 @@ import traceback
 import numpy as np
 
 from app.decoding import protocol as messages
-from app.decoding.errors import AudioError, UndecodableAudioError
+from app.decoding.errors import AudioError, DecoderFailedError
 from app.decoding.ffmpeg import open_av
 
 _STDIN, _STDOUT = 0, 1
@@ -75,7 +75,7 @@ def _decode(data: bytes) -> None:
 
 
 def _refuse(message: str) -> None:
-    _answer(messages.REFUSED, messages.pack_error(UndecodableAudioError(message)))
+    _answer(messages.REFUSED, messages.pack_error(DecoderFailedError(message)))
 
 
 def _confine(memory: int) -> None:

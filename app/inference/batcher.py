@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.engine import Engine
-from app.inference.instrumentation import NOBODY, Observer
+from app.inference.instrumentation import NULL_INSTRUMENTATION, Instrumentation
 
 
 class OverloadedError(Exception):
@@ -42,7 +42,7 @@ class Batcher:
         max_batch: int,
         max_waiting: int,
         streams: int,
-        observer: Observer = NOBODY,
+        instrumentation: Instrumentation = NULL_INSTRUMENTATION,
     ) -> None:
         """Start nothing yet.
 
@@ -51,13 +51,13 @@ class Batcher:
             max_batch: clips that it is given at once.
             max_waiting: clips that may wait.
             streams: batches that it works on at the same time.
-            observer: is told of the queue, the batches, and what each block waited for.
+            instrumentation: is told of the queue, the batches, and what each block waited for.
         """
         self._engine = engine
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._free = streams
-        self._observer = observer
+        self._instrumentation = instrumentation
         self._threads = ThreadPoolExecutor(streams, thread_name_prefix="engine")
         self._queue: deque[_Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ class Batcher:
             raise OverloadedError(f"{self.waiting} clips wait already")
         item = _Waiting(spectrograms, asyncio.get_running_loop().create_future())
         self._queue.append(item)
-        self._observer.waiting(len(spectrograms))
+        self._instrumentation.waiting(len(spectrograms))
         self._start_batches()
         try:
             return await item.outputs
@@ -104,7 +104,7 @@ class Batcher:
         clips = 0
         while self._queue and clips + len(self._queue[0].spectrograms) <= self._max_batch:
             item = self._queue.popleft()
-            self._observer.waiting(-len(item.spectrograms))
+            self._instrumentation.waiting(-len(item.spectrograms))
             if not item.outputs.cancelled():
                 batch.append(item)
                 clips += len(item.spectrograms)
@@ -122,7 +122,7 @@ class Batcher:
             item.began = item.began or perf_counter()
         inputs = [item.spectrograms for item in batch]
         together = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
-        self._observer.batch(len(together))
+        self._instrumentation.batch(len(together))
         try:
             loop = asyncio.get_running_loop()
             outputs = await loop.run_in_executor(self._threads, self._engine.infer, together)
@@ -140,9 +140,9 @@ class Batcher:
     def _tell_stages(self, item: _Waiting) -> None:
         now = perf_counter()
         began = now if item.began is None else item.began
-        self._observer.stage("queue", item.came, began)
+        self._instrumentation.stage("queue", item.came, began)
         if item.began is not None:
-            self._observer.stage("inference", began, now)
+            self._instrumentation.stage("inference", began, now)
 
 
 def _settle(item: _Waiting, outcome: NDArray[np.float32] | Exception) -> None:

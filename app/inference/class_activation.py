@@ -14,7 +14,7 @@ import numpy as np
 import openvino
 from numpy.typing import NDArray
 
-from app.audio.clips import fill, starts
+from app.audio.clips import clip_starts, pad_or_repeat
 from app.audio.log_mel import log_mel
 from app.audio.windows import WindowName
 from app.checkpoints import store
@@ -112,7 +112,7 @@ class Explainers:
             MissingCheckpointError, DamagedCheckpointError: the store no longer holds it as it
                 was, or its network is of a kind that has no class activation maps.
         """
-        key = (card.task, card.front_end.window)
+        key = (card.task, card.input.window)
         with self._compiling:
             compiled, explainer = self._compiled.get(key, (None, None))
             if explainer is None or compiled is None or not _same(compiled, card):
@@ -126,7 +126,7 @@ class Explainers:
             self._compiled.pop((task, window), None)
 
     def _compile(self, card: Card) -> Explainer:
-        task, window = card.task, card.front_end.window
+        task, window = card.task, card.input.window
         checkpoint = store.load(self._root, task, window)
         if not _same(checkpoint.card, card):
             raise DamagedCheckpointError(
@@ -164,23 +164,23 @@ def explain_answer(
     Raises:
         ClipError: the recording has fewer clips.
     """
-    front_end = card.front_end
+    config = card.input
     chosen = int(answer.probabilities.argmax()) if label is None else label
     sureness = answer.clip_probabilities[:, chosen]
     if clip is None:
         clip = int(sureness.argmax())
     elif clip >= len(sureness):
         raise ClipError(f"the recording has the clips 1 to {len(sureness)}, got {clip + 1}")
-    filled = fill(samples, front_end.clip_samples, front_end.short_clip)
-    start = starts(filled.size, front_end.clip_samples, front_end.clip_hop_samples)[clip]
-    of_clip = filled[start : start + front_end.clip_samples]
+    filled = pad_or_repeat(samples, config.clip_samples, config.padding)
+    start = clip_starts(filled.size, config.clip_samples, config.clip_hop_samples)[clip]
+    of_clip = filled[start : start + config.clip_samples]
     return Explanation(
         label=chosen,
         clip=clip,
         start=start,
         samples=of_clip,
         probability=float(sureness[clip]),
-        map=explainer.maps(log_mel(of_clip, front_end))[chosen],
+        map=explainer.maps(log_mel(of_clip, config))[chosen],
         bias=float(explainer.bias[chosen]),
     )
 

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 from app.audio.features import ClipBlock, clip_blocks
 from app.checkpoints.card import Card
-from app.decoding.recording import Bounds, MonoStream
-from app.decoding.source import AudioInfo, Opener
+from app.decoding.recording import AudioLimits, MonoStream
+from app.decoding.source import AudioInfo, AudioOpener
 from app.inference.answers import Progress
 from app.inference.batcher import Batcher
-from app.inference.engine import BATCH
-from app.inference.instrumentation import NOBODY, Observer, Stopwatch, observed_blocks
+from app.inference.engine import MAX_BATCH_SIZE
+from app.inference.instrumentation import (
+    NULL_INSTRUMENTATION,
+    Instrumentation,
+    StageTimer,
+    timed_blocks,
+)
 from app.inference.names import Reason
 from app.inference.outputs import probabilities, unlabelled, unlabelled_whole
 
@@ -58,10 +63,12 @@ class Answer:
 class Classifier:
     """A checkpoint's card and its network."""
 
-    def __init__(self, card: Card, batcher: Batcher, observer: Observer = NOBODY) -> None:
+    def __init__(
+        self, card: Card, batcher: Batcher, instrumentation: Instrumentation = NULL_INSTRUMENTATION
+    ) -> None:
         self.card = card
         self._batcher = batcher
-        self._observer = observer
+        self._instrumentation = instrumentation
 
     async def classify(
         self,
@@ -69,8 +76,8 @@ class Classifier:
         *,
         max_seconds: float,
         on_thread: OnThread,
-        bounds: Bounds,
-        open_with_ffmpeg: Opener | None = None,
+        bounds: AudioLimits,
+        open_with_ffmpeg: AudioOpener | None = None,
         hop_seconds: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> Answer:
@@ -92,24 +99,24 @@ class Classifier:
             AudioError: one of its kinds, for whatever makes the recording unfit.
             OverloadedError: too many clips wait for the network.
         """
-        front_end = self.card.front_end
+        config = self.card.input
         if hop_seconds is not None:
-            hop = min(hop_seconds, front_end.clip_seconds)
-            front_end = front_end.model_copy(update={"clip_hop_seconds": hop})
+            hop = min(hop_seconds, config.clip_seconds)
+            config = config.model_copy(update={"clip_hop_seconds": hop})
         stream = MonoStream(
             data,
-            sample_rate=front_end.sample_rate,
+            sample_rate=config.sample_rate,
             max_seconds=max_seconds,
             bounds=bounds,
             open_with_ffmpeg=open_with_ffmpeg,
         )
-        decoding = Stopwatch(stream.blocks())
-        blocks = clip_blocks(decoding, front_end, clips=BATCH)
-        observed = observed_blocks(blocks, decoding, self._observer)
+        decoding = StageTimer(stream.blocks())
+        blocks = clip_blocks(decoding, config, clips=MAX_BATCH_SIZE)
+        observed = timed_blocks(blocks, decoding, self._instrumentation)
 
         def heard(block: ClipBlock) -> None:
             if on_progress is not None:
-                on_progress(_progress(block.starts[-1] + front_end.clip_seconds, stream))
+                on_progress(_progress(block.starts[-1] + config.clip_seconds, stream))
 
         starts, outputs, silent, gaps = await self._listen(observed, on_thread, heard)
         of_clips = probabilities(outputs, self.card)
@@ -123,7 +130,7 @@ class Classifier:
             clip_unlabelled=reasons,
             clip_gaps=gaps,
             clip_starts=starts,
-            clip_seconds=front_end.clip_seconds,
+            clip_seconds=config.clip_seconds,
             seconds=stream.seconds,
             info=stream.info,
         )

@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
 from app.decoding.errors import NotYetError
-from app.decoding.pool import Decoders
-from app.decoding.source import AudioSource, Opener
+from app.decoding.pool import DecoderPool
+from app.decoding.source import AudioOpener, AudioSource
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -18,7 +18,7 @@ T_co = TypeVar("T_co", covariant=True)
 class Attempt(Protocol[T_co]):
     """Something that begins with opening a recording."""
 
-    def __call__(self, *, open_with_ffmpeg: Opener) -> Awaitable[T_co]:
+    def __call__(self, *, open_with_ffmpeg: AudioOpener) -> Awaitable[T_co]:
         """What comes of it, given an opener for `app.decoding.recording.open_audio`."""
         ...
 
@@ -26,11 +26,11 @@ class Attempt(Protocol[T_co]):
 class Decoding:
     """Gives each recording that FFmpeg has to decode its turn, in the order in which they ask.
 
-    Were they to wait for `Decoders` on worker threads, recordings that are being decoded would
+    Were they to wait for `DecoderPool` on worker threads, recordings that are being decoded would
     find no thread to go on with.
     """
 
-    def __init__(self, decoders: Decoders, count: int) -> None:
+    def __init__(self, decoders: DecoderPool, count: int) -> None:
         """Have `count` turns at the same time."""
         self._decoders = decoders
         self._lock = threading.Lock()
@@ -91,7 +91,7 @@ class Decoding:
 class _Turn:
     """Of one recording; it lasts until that is decoded, or given up."""
 
-    def __init__(self, decoding: Decoding, decoders: Decoders) -> None:
+    def __init__(self, decoding: Decoding, decoders: DecoderPool) -> None:
         self._decoding = decoding
         self._decoders = decoders
         self._loop = asyncio.get_running_loop()
@@ -108,7 +108,7 @@ class _Turn:
 
     @contextmanager
     def open(self, data: bytes) -> Iterator[AudioSource]:
-        """See `Decoders.open`; called on a worker thread. Raises NotYetError when all are busy."""
+        """See `DecoderPool.open`; on a worker thread. Raises NotYetError when all are busy."""
         self._has_begun = self._has_begun or self._decoding.take()
         if not self._has_begun:
             raise NotYetError("the recording needs a decoder, and none is free")

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from app.audio.features import clip_blocks
-from app.audio.log_mel import FrontEnd
+from app.audio.log_mel import LogMelConfig
 
 log = logging.getLogger(__name__)
 
-BATCH = 8
+MAX_BATCH_SIZE = 8
 """clips at a time: throughput hardly grows beyond, memory does"""
 
 
@@ -67,19 +67,19 @@ class OpenVinoEngine:
 
 
 def recording_outputs(
-    engine: Engine, samples: NDArray[np.float32], front_end: FrontEnd
+    engine: Engine, samples: NDArray[np.float32], config: LogMelConfig
 ) -> NDArray[np.float32]:
     """The network's outputs for each clip of a recording.
 
     Args:
         engine: the compiled network.
-        samples: mono, shape `[samples]`, not empty, at `front_end.sample_rate`.
-        front_end: of the network's card.
+        samples: mono, shape `[samples]`, not empty, at `config.sample_rate`.
+        config: of the network's card.
 
     Returns:
         shape `[clips, Card.outputs]`; the clips are those of `app.audio.clips.cut`.
     """
-    blocks = clip_blocks([samples], front_end, clips=BATCH)
+    blocks = clip_blocks([samples], config, clips=MAX_BATCH_SIZE)
     return np.concatenate([engine.infer(block.spectrograms) for block in blocks])
 
 
@@ -100,7 +100,7 @@ def _compile(model: Path, streams: int, cache: Path | None) -> openvino.Compiled
     )
 
 
-def calibrate(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     """Softmax of `logits / temperature` over the last axis (Guo et al., ICML 2017)."""
     probabilities: NDArray[np.float32] = softmax(logits / np.float32(temperature), axis=-1)
     return probabilities

@@ -13,7 +13,7 @@ T = TypeVar("T")
 Stage = Literal["decode", "features", "queue", "inference"]
 
 
-class Observer:
+class Instrumentation:
     """Is told what goes on; this one does nothing with it. Called from many threads."""
 
     def stage(self, stage: Stage, began: float, ended: float) -> None:
@@ -32,21 +32,25 @@ class Observer:
         """So many checkpoints are loaded now."""
 
 
-NOBODY = Observer()
+NULL_INSTRUMENTATION = Instrumentation()
 
 
 def observed(
-    observer: Observer, stage: Stage, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    instrumentation: Instrumentation,
+    stage: Stage,
+    work: Callable[P, T],
+    *args: P.args,
+    **kwargs: P.kwargs,
 ) -> T:
-    """What `work` returns; `observer` is told that it was a stage."""
+    """What `work` returns; `instrumentation` is told that it was a stage."""
     began = perf_counter()
     try:
         return work(*args, **kwargs)
     finally:
-        observer.stage(stage, began, perf_counter())
+        instrumentation.stage(stage, began, perf_counter())
 
 
-class Stopwatch(Iterator[T]):
+class StageTimer(Iterator[T]):
     """Passes on what another iterator yields, and counts the seconds that it takes to."""
 
     def __init__(self, inner: Iterator[T]) -> None:
@@ -67,16 +71,16 @@ class Stopwatch(Iterator[T]):
         return seconds
 
 
-def observed_blocks(
-    blocks: Iterator[ClipBlock], decoding: Stopwatch[T], observer: Observer
+def timed_blocks(
+    blocks: Iterator[ClipBlock], decoding: StageTimer[T], instrumentation: Instrumentation
 ) -> Iterator[ClipBlock]:
     """Yield `blocks`, and tell what each took to decode and to make into spectrograms.
 
     Args:
         blocks: spectrograms of what `decoding` yields.
         decoding: the samples.
-        observer: who is told; of a block that fails, of its decoding alone, and of one that is
-            not decoded yet, nothing.
+        instrumentation: is told; of a block that fails, of its decoding alone, and of one that
+            is not decoded yet, nothing.
     """
     while True:
         began = perf_counter()
@@ -85,11 +89,11 @@ def observed_blocks(
         except NotYetError:
             raise
         except BaseException:
-            observer.stage("decode", began, began + decoding.lap())
+            instrumentation.stage("decode", began, began + decoding.lap())
             raise
         decoded = began + decoding.lap()
-        observer.stage("decode", began, decoded)
+        instrumentation.stage("decode", began, decoded)
         if block is None:
             return
-        observer.stage("features", decoded, perf_counter())
+        instrumentation.stage("features", decoded, perf_counter())
         yield block

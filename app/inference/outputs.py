@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.checkpoints.card import Card
 from app.checkpoints.labels import TaskName
-from app.inference.engine import calibrate
+from app.inference.engine import apply_temperature
 from app.inference.names import Reason
 
 _UNFAMILIAR: Mapping[TaskName, Reason] = {"urban-sound": "unfamiliar", "emotion": "no_voice"}
@@ -16,7 +16,7 @@ _UNFAMILIAR: Mapping[TaskName, Reason] = {"urban-sound": "unfamiliar", "emotion"
 
 def probabilities(outputs: NDArray[np.float32], card: Card) -> NDArray[np.float32]:
     """Calibrated probabilities `[clips, labels]` of the outputs `[clips, Card.outputs]`."""
-    return calibrate(outputs[:, : len(card.labels)], card.temperature)
+    return apply_temperature(outputs[:, : len(card.labels)], card.temperature)
 
 
 def unlabelled(

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.checkpoints.card import Card
-from app.decoding.recording import Bounds
-from app.decoding.source import Opener
+from app.decoding.recording import AudioLimits
+from app.decoding.source import AudioOpener
 from app.inference.answers import CheckpointName, Classification, Clip, RankedLabel, Segment
 from app.inference.classifier import Answer, Classifier, OnProgress, OnThread
 from app.inference.names import Reason
@@ -39,8 +39,8 @@ async def recognise(
     *,
     max_seconds: float,
     on_thread: OnThread,
-    bounds: Bounds,
-    open_with_ffmpeg: Opener | None = None,
+    bounds: AudioLimits,
+    open_with_ffmpeg: AudioOpener | None = None,
     on_progress: OnProgress | None = None,
 ) -> Classification:
     """Classify the recording in a file and describe the answer.
@@ -118,9 +118,7 @@ def _describe(card: Card, answer: Answer, wanted: Wanted) -> Classification:
             channels=answer.info.channels,
             format=answer.info.format,
         ),
-        checkpoint=CheckpointName(
-            task=card.task, window=card.front_end.window, version=card.version
-        ),
+        checkpoint=CheckpointName(task=card.task, window=card.input.window, version=card.version),
         segments=None if found is None else [_segment(stretch, card) for stretch in found],
         shares=None if found is None else _rounded(_shares(found, card)),
     )

@@ -15,10 +15,10 @@ from app.checkpoints.errors import CheckpointError, DamagedCheckpointError, Miss
 from app.checkpoints.labels import TaskName
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
-from app.inference.engine import BATCH, Engine
-from app.inference.instrumentation import NOBODY, Observer
+from app.inference.engine import MAX_BATCH_SIZE, Engine
+from app.inference.instrumentation import NULL_INSTRUMENTATION, Instrumentation
 from app.inference.names import CheckpointStatus
-from app.inference.self_test import require_answer
+from app.inference.self_test import smoke_test
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Loading:
     """clips that may wait for one network"""
     streams: int
     """batches that one network works on at the same time"""
-    observer: Observer = NOBODY
+    instrumentation: Instrumentation = NULL_INSTRUMENTATION
     """is told what the networks do"""
 
 
@@ -133,7 +133,7 @@ class Models:
 
     def _tell_loaded(self) -> None:
         loaded = sum(entry.status == "loaded" for entry in self.entries.values())
-        self._loading.observer.loaded(loaded)
+        self._loading.instrumentation.loaded(loaded)
 
     async def reload(self) -> Reloaded:
         """Take over what the store holds now, all at once.
@@ -215,12 +215,12 @@ class Models:
             raise DamagedCheckpointError(
                 f"{task}/{window}: {store.MODEL} cannot be compiled: {str(error).splitlines()[0]}"
             ) from error
-        require_answer(engine, checkpoint.card)
+        smoke_test(engine, checkpoint.card)
         batcher = Batcher(
             engine,
-            max_batch=BATCH,
+            max_batch=MAX_BATCH_SIZE,
             max_waiting=self._loading.max_waiting,
             streams=self._loading.streams,
-            observer=self._loading.observer,
+            instrumentation=self._loading.instrumentation,
         )
-        return Classifier(checkpoint.card, batcher, self._loading.observer)
+        return Classifier(checkpoint.card, batcher, self._loading.instrumentation)

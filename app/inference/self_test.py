@@ -7,17 +7,17 @@ from app.checkpoints.errors import DamagedCheckpointError
 from app.inference.engine import Engine
 
 
-def require_answer(engine: Engine, card: Card) -> None:
+def smoke_test(engine: Engine, card: Card) -> None:
     """Give the network a fixed input and look at what comes back.
 
     Raises:
         DamagedCheckpointError: it cannot read spectrograms of the card's size, or its answer is
             not one finite value for each of the card's outputs.
     """
-    front_end = card.front_end
-    shape = (1, 1, front_end.n_mels, front_end.frames)
+    config = card.input
+    shape = (1, 1, config.n_mels, config.frames)
     spectrograms = np.random.default_rng(0).standard_normal(shape, np.float32)
-    name = f"{card.task}/{front_end.window}"
+    name = f"{card.task}/{config.window}"
     try:
         outputs = engine.infer(spectrograms)
     except Exception as error:

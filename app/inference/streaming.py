@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audio.clips import fill
-from app.audio.log_mel import FrontEnd
+from app.audio.clips import pad_or_repeat
+from app.audio.log_mel import LogMelConfig
 from app.decoding.recording import mono_resampler
 
 _FULL_SCALE = 32_768
@@ -13,17 +13,17 @@ _FULL_SCALE = 32_768
 class LiveClips:
     """Cuts PCM that comes in pieces into clips, one each hop."""
 
-    def __init__(self, front_end: FrontEnd, *, sample_rate: int, hop_seconds: float) -> None:
+    def __init__(self, config: LogMelConfig, *, sample_rate: int, hop_seconds: float) -> None:
         """Nothing is heard yet.
 
         Args:
-            front_end: how long a clip is, and at which rate.
+            config: how long a clip is, and at which rate.
             sample_rate: of the PCM, Hz.
             hop_seconds: between the ends of neighbouring clips.
         """
-        self._front_end = front_end
-        self._hop = round(hop_seconds * front_end.sample_rate)
-        self._resample = mono_resampler(sample_rate, front_end.sample_rate)
+        self._config = config
+        self._hop = round(hop_seconds * config.sample_rate)
+        self._resample = mono_resampler(sample_rate, config.sample_rate)
         self._held = np.empty(0, np.float32)
         self._heard = 0
         self._following = self._hop  # sample at which the next clip ends
@@ -44,12 +44,14 @@ class LiveClips:
         resampled = self._resample(samples)
         self._held = np.concatenate([self._held, resampled])
         self._heard += resampled.size
-        length, rate = self._front_end.clip_samples, self._front_end.sample_rate
+        length, rate = self._config.clip_samples, self._config.sample_rate
         clips = []
         while self._following <= self._heard:
             end = self._held.size - (self._heard - self._following)
             clip = self._held[max(0, end - length) : end]
-            clips.append((self._following / rate, fill(clip, length, self._front_end.short_clip)))
+            clips.append(
+                (self._following / rate, pad_or_repeat(clip, length, self._config.padding))
+            )
             self._following += self._hop
         # Of the next clip, all but its last hop was heard already.
         self._held = self._held[-(length + self._hop) :]

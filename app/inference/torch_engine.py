@@ -31,7 +31,7 @@ class TorchEngine:
         card = checkpoint.card
         if checkpoint.weights is None:
             raise MissingCheckpointError(
-                f"{card.task}/{card.front_end.window} has no {WEIGHTS}, which the torch engine "
+                f"{card.task}/{card.input.window} has no {WEIGHTS}, which the torch engine "
                 "needs: export it by `earshot export --weights`, or set EARSHOT_ENGINE=openvino"
             )
         self._device = torch.device("cuda" if gpu_is_there() else "cpu")
@@ -40,7 +40,7 @@ class TorchEngine:
             network.load_state_dict(load_file(checkpoint.weights))
         except (RuntimeError, ValueError) as error:
             raise DamagedCheckpointError(
-                f"{card.task}/{card.front_end.window}: {WEIGHTS} are not the weights of a "
+                f"{card.task}/{card.input.window}: {WEIGHTS} are not the weights of a "
                 f"ResNet50 with {card.outputs} outputs: {str(error).splitlines()[0]}"
             ) from error
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stubs lack it

@@ -12,7 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft
 
-from app.audio.log_mel import decibels
+from app.audio.log_mel import power_to_db
 from app.audio.mel import mel_filterbank
 from app.audio.stft import analysis_window
 from app.rendering.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE
@@ -21,7 +21,7 @@ MFCC_COUNT = 13
 
 _MEL_BANDS = 128
 _FLOOR = 1e-10
-_DYNAMIC_RANGE_DB = 80.0
+_TOP_DB = 80.0
 # Frames this far below the loudest are pauses: their spectrum is that of the noise.
 _QUIETEST_FRAME = 10 ** (-60 / 10)
 _ROLLOFF = 0.85
@@ -33,7 +33,7 @@ _LIKELIEST_BPM = 120.0
 
 
 @dataclass(frozen=True)
-class Spectral:
+class SpectralShape:
     """Means over the frames of a recording that are less than 60 dB below its loudest."""
 
     centroid: float
@@ -50,7 +50,7 @@ class Spectral:
     al., ICME 2002)"""
 
 
-def spectral(power: NDArray[np.float32]) -> Spectral:
+def spectral_shape(power: NDArray[np.float32]) -> SpectralShape:
     """Measure the shape of a spectrum, from power of shape `[1025, frames]` that is not all 0."""
     energy = power.sum(axis=0)
     power = power[:, energy > energy.max() * _QUIETEST_FRAME]
@@ -62,7 +62,7 @@ def spectral(power: NDArray[np.float32]) -> Spectral:
     bins_below = (np.cumsum(share, axis=0) < _ROLLOFF).sum(axis=0)
     audible = np.maximum(power, _FLOOR)
     flatness = np.exp(np.log(audible).mean(axis=0)) / audible.mean(axis=0)
-    return Spectral(
+    return SpectralShape(
         centroid=float(centroid.mean()),
         bandwidth=float(np.sqrt(variance).mean()),
         rolloff=float(frequencies[bins_below].mean()),
@@ -87,15 +87,15 @@ def _contrast(magnitude: NDArray[np.float32], frequencies: NDArray[np.float64]) 
     return float(np.mean(contrasts))
 
 
-def zero_crossings(samples: NDArray[np.float32]) -> float:
+def zero_crossing_rate(samples: NDArray[np.float32]) -> float:
     """Changes of sign a second, of samples `[samples]`."""
     return np.count_nonzero(np.diff(samples < 0)) * SAMPLE_RATE / samples.size
 
 
-def mel_decibels(power: NDArray[np.float32]) -> NDArray[np.float32]:
+def mel_spectrogram_db(power: NDArray[np.float32]) -> NDArray[np.float32]:
     """What `mfcc` and `tempo` are taken from: dB in 128 mel bands, shape `[128, frames]`."""
     filters = mel_filterbank(SAMPLE_RATE, N_FFT, _MEL_BANDS, 0.0, SAMPLE_RATE / 2)
-    return decibels(filters @ power, floor=_FLOOR, dynamic_range_db=_DYNAMIC_RANGE_DB)
+    return power_to_db(filters @ power, amin=_FLOOR, top_db=_TOP_DB)
 
 
 def mfcc(mel_db: NDArray[np.float32]) -> NDArray[np.float32]:

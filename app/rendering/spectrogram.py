@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audio.log_mel import decibels
+from app.audio.log_mel import power_to_db
 from app.audio.stft import frame_count, power_spectrogram_blocks
 from app.audio.windows import WindowName
 
@@ -39,7 +39,7 @@ def spectrogram(
     *,
     window: WindowName,
     columns: int,
-    dynamic_range_db: float,
+    top_db: float,
 ) -> Spectrogram:
     """The spectrogram of a mono recording: 1025 frequencies, frames of 2048 samples, hop 512.
 
@@ -51,7 +51,7 @@ def spectrogram(
         samples: shape `[samples]`, not empty, at `SAMPLE_RATE`.
         window: analysis window.
         columns: most columns of the result, at least 1.
-        dynamic_range_db: dB kept below the loudest point.
+        top_db: dB kept below the loudest point.
     """
     joined = -(-frame_count(samples.size, HOP_LENGTH) // columns)
     blocks = power_spectrogram_blocks(
@@ -62,7 +62,7 @@ def spectrogram(
         block_frames=joined * max(1, _BLOCK_FRAMES // joined),
     )
     power = np.concatenate([_join(block, joined) for block in blocks], axis=1)
-    db = decibels(power, floor=_FLOOR, dynamic_range_db=dynamic_range_db)
+    db = power_to_db(power, amin=_FLOOR, top_db=top_db)
     db -= db.max()
     column = joined * HOP_LENGTH / SAMPLE_RATE
     # The first frame is centred on the first sample.

@@ -12,7 +12,7 @@ from app.rendering.style import Panel, PictureFormat, Style
 def draw_spectrograms(
     panels: Sequence[Panel],
     *,
-    dynamic_range_db: float,
+    top_db: float,
     style: Style,
     picture_format: PictureFormat,
 ) -> bytes:
@@ -20,7 +20,7 @@ def draw_spectrograms(
 
     Args:
         panels: at least one, with the same frequencies.
-        dynamic_range_db: dB between the loudest point of each and the colour of silence.
+        top_db: dB between the loudest point of each and the colour of silence.
         style: size, colours and frequency axis.
         picture_format: of the result.
 
@@ -36,7 +36,7 @@ def draw_spectrograms(
                 _edges(shown.frequencies, shown.frequencies[1]),
                 shown.db,
                 cmap=style.colour_map,
-                vmin=-dynamic_range_db,
+                vmin=-top_db,
                 vmax=0,
                 rasterized=True,
             )

@@ -13,8 +13,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.inference.engine import BATCH
-from app.inference.instrumentation import Observer, Stage
+from app.inference.engine import MAX_BATCH_SIZE
+from app.inference.instrumentation import Instrumentation, Stage
 
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -23,7 +23,7 @@ _STAGES: tuple[Stage, ...] = ("decode", "features", "queue", "inference")
 _EXPECTED_REFUSALS = ("overloaded", "deadline", "internal")
 
 
-class Metrics(Observer):
+class Metrics(Instrumentation):
     """Counts what happens. Every label comes from a set that the service itself bounds."""
 
     def __init__(self, *, on_stage: Callable[[Stage, float, float], None] | None = None) -> None:
@@ -47,7 +47,7 @@ class Metrics(Observer):
         )
         stages = Histogram(
             "earshot_stage_duration_seconds",
-            f"Time that a block of up to {BATCH} clips of one recording takes in a stage",
+            f"Time that a block of up to {MAX_BATCH_SIZE} clips of one recording takes in a stage",
             ("stage",),
             buckets=_STAGE_BUCKETS,
             registry=self._registry,
@@ -56,7 +56,7 @@ class Metrics(Observer):
         self._batches = Histogram(
             "earshot_batch_clips",
             "Clips that a network is given together",
-            buckets=range(1, BATCH + 1),
+            buckets=range(1, MAX_BATCH_SIZE + 1),
             registry=self._registry,
         )
         self._waiting = self._gauge("earshot_queue_clips", "Clips that wait for a network")
@@ -80,21 +80,21 @@ class Metrics(Observer):
             self._refusals.labels(reason)
 
     def stage(self, stage: Stage, began: float, ended: float) -> None:
-        """See `Observer.stage`."""
+        """See `Instrumentation.stage`."""
         self._stages[stage].observe(ended - began)
         if self._on_stage is not None:
             self._on_stage(stage, began, ended)
 
     def batch(self, clips: int) -> None:
-        """See `Observer.batch`."""
+        """See `Instrumentation.batch`."""
         self._batches.observe(clips)
 
     def waiting(self, change: int) -> None:
-        """See `Observer.waiting`."""
+        """See `Instrumentation.waiting`."""
         self._waiting.inc(change)
 
     def loaded(self, checkpoints: int) -> None:
-        """See `Observer.loaded`."""
+        """See `Instrumentation.loaded`."""
         self._loaded.set(checkpoints)
 
     def request_began(self) -> None:

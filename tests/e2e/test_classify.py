@@ -262,12 +262,12 @@ def test_a_damaged_checkpoint_does_not_stop_the_others(trained_store: Path, tmp_
     shutil.copytree(store / "urban-sound" / "hann", store / "urban-sound" / "hamming")
     damaged = store / "urban-sound" / "hamming"
     card = json.loads((damaged / "card.json").read_text())
-    card["front_end"]["window"] = "hamming"
+    card["input"]["window"] = "hamming"
     (damaged / "card.json").write_text(json.dumps(card))
     with (damaged / "model.onnx").open("r+b") as file:
         file.write(b"damage")
     shutil.copytree(store / "urban-sound" / "hann", store / "urban-sound" / "rectangular")
-    card["front_end"]["window"] = "rectangular"
+    card["input"]["window"] = "rectangular"
     (store / "urban-sound" / "rectangular" / "card.json").write_text(json.dumps(card))
     with serve(models_dir=store) as client:
         assert post(client, WAV).json()["label"] == "siren"

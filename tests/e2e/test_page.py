@@ -35,11 +35,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerClient]:
     root = tmp_path_factory.mktemp("store")
     for task, window in (("emotion", "hann"), ("urban-sound", "hann"), ("urban-sound", "hamming")):
         shipped = store.load(SHIPPED, task, "hann")
-        front_end = shipped.card.front_end.model_copy(update={"window": window})
+        config = shipped.card.input.model_copy(update={"window": window})
         familiarity = shipped.card.familiarity
         assert familiarity is not None
         names_all = familiarity.model_copy(update={"threshold": None})
-        card = shipped.card.model_copy(update={"front_end": front_end, "familiarity": names_all})
+        card = shipped.card.model_copy(update={"input": config, "familiarity": names_all})
         store.save(root, card, {name: shipped.folder / name for name in card.files})
     with serve(models_dir=root) as client:
         yield client

@@ -36,6 +36,6 @@ def save_constant(
     )
     model = root.with_suffix(".onnx")
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), model)
-    front_end = CARD.front_end.model_copy(update={"window": window})
-    card = CARD.model_copy(update={"front_end": front_end, "version": label})
+    config = CARD.input.model_copy(update={"window": window})
+    card = CARD.model_copy(update={"input": config, "version": label})
     store.save(root, card, {store.MODEL: model})

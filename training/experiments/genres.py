@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 from rich.progress import track
 
-from app.audio.log_mel import decibels
+from app.audio.log_mel import power_to_db
 from app.audio.mel import band_edges, hz_to_mel, mel_filterbank, mel_to_hz
 from app.audio.stft import power_spectrogram
 from app.audio.windows import WINDOWS, WindowName
@@ -26,12 +26,12 @@ from app.decoding.formats import SUFFIXES
 from app.decoding.recording import read_recording
 from app.music.spectral_features import (
     MFCC_COUNT,
-    Spectral,
-    mel_decibels,
+    SpectralShape,
+    mel_spectrogram_db,
     mfcc,
-    spectral,
+    spectral_shape,
     tempo,
-    zero_crossings,
+    zero_crossing_rate,
 )
 from app.rendering.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from training.corpora.clip import CorpusError
@@ -41,14 +41,14 @@ log = logging.getLogger(__name__)
 MEL_BANDS = 128
 EXCERPT_SECONDS = 5.0
 """length of the spectrograms, from the middle of a recording"""
-DYNAMIC_RANGE_DB = 80.0
+TOP_DB = 80.0
 UNITS = {
     "centroid": "Hz",
     "bandwidth": "Hz",
     "rolloff": "Hz",
     "flatness": "0 to 1",
     "contrast": "dB",
-    "zero_crossings": "1/s",
+    "zero_crossing_rate": "1/s",
     "tempo": "BPM",
     "mfcc": "dB",
 }
@@ -57,16 +57,16 @@ _FLOOR = 1e-10
 _TICKS_HZ = (0, 500, 1000, 2000, 4000, 8000)
 
 
-_SPECTRAL = tuple(field.name for field in fields(Spectral))
+_SPECTRAL = tuple(field.name for field in fields(SpectralShape))
 
 
 @dataclass(frozen=True)
-class Characteristics:
+class SpectralFeatures:
     """What was measured of a recording, or its mean or standard deviation over a genre's."""
 
-    spectral: dict[WindowName, Spectral]
+    spectral_shape: dict[WindowName, SpectralShape]
     """what depends on the analysis window"""
-    zero_crossings: float
+    zero_crossing_rate: float
     """changes of sign a second"""
     tempo: float
     """beats a minute; the estimate favours 120, and means nothing where there is no beat"""
@@ -81,7 +81,7 @@ class AnalysedRecording:
 
     file: str
     seconds: float
-    characteristics: Characteristics
+    spectral_features: SpectralFeatures
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ class Genre:
 
     recordings: tuple[AnalysedRecording, ...]
     """those that could be read, at least one"""
-    mean: Characteristics
+    mean: SpectralFeatures
     """over the recordings"""
-    standard_deviation: Characteristics
+    standard_deviation: SpectralFeatures
     """over the recordings, 0 if there is only one"""
     spectrograms: dict[WindowName, NDArray[np.float32]]
     """five seconds from the middle of the first of `recordings` (all of it if it is shorter):
@@ -236,20 +236,20 @@ def _analyse(file: Path) -> tuple[AnalysedRecording, dict[WindowName, NDArray[np
         window: power_spectrogram(samples, n_fft=N_FFT, hop_length=HOP_LENGTH, window=window)
         for window in WINDOWS
     }
-    mel_db = mel_decibels(powers["hann"])
-    characteristics = Characteristics(
-        spectral={window: spectral(power) for window, power in powers.items()},
-        zero_crossings=zero_crossings(samples),
+    mel_db = mel_spectrogram_db(powers["hann"])
+    spectral_features = SpectralFeatures(
+        spectral_shape={window: spectral_shape(power) for window, power in powers.items()},
+        zero_crossing_rate=zero_crossing_rate(samples),
         tempo=tempo(mel_db),
         mfcc=tuple(mfcc(mel_db).tolist()),
     )
     pictures = {window: _picture(power) for window, power in powers.items()}
-    return AnalysedRecording(str(file), seconds, characteristics), pictures
+    return AnalysedRecording(str(file), seconds, spectral_features), pictures
 
 
 def _picture(power: NDArray[np.float32]) -> NDArray[np.float32]:
     filters = mel_filterbank(SAMPLE_RATE, N_FFT, MEL_BANDS, 0.0, SAMPLE_RATE / 2)
-    db = decibels(filters @ power, floor=_FLOOR, dynamic_range_db=DYNAMIC_RANGE_DB)
+    db = power_to_db(filters @ power, amin=_FLOOR, top_db=TOP_DB)
     db -= db.max()
     frames = round(EXCERPT_SECONDS * SAMPLE_RATE / HOP_LENGTH)
     start = max(0, (db.shape[1] - frames) // 2)
@@ -259,26 +259,26 @@ def _picture(power: NDArray[np.float32]) -> NDArray[np.float32]:
 def _genre(
     recordings: Sequence[AnalysedRecording], spectrograms: dict[WindowName, NDArray[np.float32]]
 ) -> Genre:
-    values = [recording.characteristics for recording in recordings]
+    values = [recording.spectral_features for recording in recordings]
     return Genre(tuple(recordings), _pooled(values, np.mean), _pooled(values, np.std), spectrograms)
 
 
 def _pooled(
-    values: Sequence[Characteristics], statistic: Callable[..., ArrayLike]
-) -> Characteristics:
+    values: Sequence[SpectralFeatures], statistic: Callable[..., ArrayLike]
+) -> SpectralFeatures:
     """Apply `statistic` to each characteristic over recordings."""
 
     def pool(rows: Sequence[Sequence[float]]) -> list[float]:
         pooled: list[float] = np.asarray(statistic(np.array(rows), axis=0)).tolist()
         return pooled
 
-    zero_crossings, tempo = pool([(each.zero_crossings, each.tempo) for each in values])
-    return Characteristics(
-        spectral={
-            window: Spectral(*pool([astuple(each.spectral[window]) for each in values]))
+    zero_crossing_rate, tempo = pool([(each.zero_crossing_rate, each.tempo) for each in values])
+    return SpectralFeatures(
+        spectral_shape={
+            window: SpectralShape(*pool([astuple(each.spectral_shape[window]) for each in values]))
             for window in WINDOWS
         },
-        zero_crossings=zero_crossings,
+        zero_crossing_rate=zero_crossing_rate,
         tempo=tempo,
         mfcc=tuple(pool([each.mfcc for each in values])),
     )
@@ -301,9 +301,7 @@ def _draw_spectrograms(genres: Mapping[str, Genre]) -> Figure:
         for axes, window in zip(row, WINDOWS, strict=True):
             db = genre.spectrograms[window]
             times = np.arange(db.shape[1]) * HOP_LENGTH / SAMPLE_RATE
-            image = axes.pcolormesh(
-                times, centres, db, vmin=-DYNAMIC_RANGE_DB, vmax=0, cmap="magma"
-            )
+            image = axes.pcolormesh(times, centres, db, vmin=-TOP_DB, vmax=0, cmap="magma")
             axes.set_yscale("function", functions=(hz_to_mel, mel_to_hz))
             axes.set(title=f"{name}, {window}", yticks=_TICKS_HZ)
             axes.set(xlabel="Time (s)", ylabel="Frequency (Hz)")
@@ -335,15 +333,15 @@ def _draw_dots(axes: Axes, genres: Mapping[str, Genre], name: str) -> None:
         colour = f"C{number}" if windowed else "dimgrey"
         places = np.arange(len(genres)) + shift
         for place, genre in zip(places, genres.values(), strict=True):
-            values = [_value(each.characteristics, name, window) for each in genre.recordings]
+            values = [_value(each.spectral_features, name, window) for each in genre.recordings]
             axes.plot([place] * len(values), values, "o", color=colour, alpha=0.5)
         means = [_value(genre.mean, name, window) for genre in genres.values()]
         axes.hlines(means, places - 0.1, places + 0.1, color=colour, linewidth=3, label=window)
     axes.set_xticks(range(len(genres)), list(genres), rotation=45 if len(genres) > 5 else 0)
 
 
-def _value(of: Characteristics, name: str, window: WindowName) -> float:
-    value: float = getattr(of.spectral[window] if name in _SPECTRAL else of, name)
+def _value(of: SpectralFeatures, name: str, window: WindowName) -> float:
+    value: float = getattr(of.spectral_shape[window] if name in _SPECTRAL else of, name)
     return value
 
 
@@ -354,7 +352,7 @@ def _draw_mfcc(axes: Axes, genres: Mapping[str, Genre]) -> None:
     for colour, (name, genre) in zip(colours, genres.items(), strict=True):
         axes.plot(numbers, genre.mean.mfcc[1:], color=colour, label=name)
         for recording in genre.recordings:
-            mfcc = recording.characteristics.mfcc[1:]
+            mfcc = recording.spectral_features.mfcc[1:]
             axes.plot(numbers, mfcc, ".", color=colour, alpha=0.5)
     axes.set(xlabel="coefficient (the first, the level, is not shown)", xticks=numbers[::2])
     axes.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))

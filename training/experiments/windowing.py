@@ -29,7 +29,7 @@ from training.experiments.statistics import (
 )
 from training.fit import LAST, Run, default_workers
 from training.networks.resnet import ResNetAudioClassifier
-from training.recipes import RECIPES, Recipe, front_end
+from training.recipes import RECIPES, Recipe, log_mel_config
 from training.report import draw_confusions
 from training.runs import claim
 from training.tables import markdown
@@ -131,7 +131,7 @@ class WindowingExperiment:
                 from have heard a held-out recording.
         """
         recipe = replace(RECIPES[TASK], crop_seconds=2.0, epochs=num_epochs, tutor_share=0.0)
-        sample_rate = front_end(recipe, REFERENCE).sample_rate
+        sample_rate = log_mel_config(recipe, REFERENCE).sample_rate
         material = prepare(self._clips, self._folds, sample_rate=sample_rate, cache=self._cache)
         probabilities = {
             window: [self._run(material, recipe, window, seed) for seed in self._seeds]
@@ -189,11 +189,11 @@ class WindowingExperiment:
         answers = folder / _ANSWERS
         if not answers.exists():
             run = Run(folder, seed, default_workers())
-            parameters = front_end(recipe, window)
+            config = log_mel_config(recipe, window)
             network, _ = learn(
-                material, LABELS[TASK], parameters, recipe, run, pretrained=self._pretrained
+                material, LABELS[TASK], config, recipe, run, pretrained=self._pretrained
             )
-            test = FirstClips(material.test, material.waveforms, parameters, LABELS[TASK])
+            test = FirstClips(material.test, material.waveforms, config, LABELS[TASK])
             np.save(answers, _probabilities(network, test))
             (folder / LAST).unlink()  # a third of a gigabyte that nothing needs any more
         found: NDArray[np.float64] = np.load(answers)

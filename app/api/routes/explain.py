@@ -11,10 +11,10 @@ from app.api import parameters, problems, schemas
 from app.api.rendering import PICTURES, rounded
 from app.api.state import ServiceDependency
 from app.api.uploads import REQUEST_BODY, read_upload
-from app.audio.log_mel import FrontEnd, band_centres, decibels, mel_power
+from app.audio.log_mel import LogMelConfig, mel_frequencies, mel_power, power_to_db
 from app.checkpoints.card import Card
-from app.decoding.recording import Bounds, read_recording
-from app.decoding.source import Opener
+from app.decoding.recording import AudioLimits, read_recording
+from app.decoding.source import AudioOpener
 from app.inference.answers import CheckpointName
 from app.inference.class_activation import STRIDE, Explainer, Explanation, explain_answer
 from app.inference.classifier import Answer
@@ -118,14 +118,14 @@ def _explain(
     answer: Answer,
     explainer: Explainer,
     data: bytes,
-    bounds: Bounds,
+    bounds: AudioLimits,
     label: int | None,
     clip: int | None,
-    open_with_ffmpeg: Opener,
+    open_with_ffmpeg: AudioOpener,
 ) -> Explanation:
     samples = read_recording(
         data,
-        sample_rate=card.front_end.sample_rate,
+        sample_rate=card.input.sample_rate,
         max_seconds=answer.seconds,
         bounds=bounds,
         open_with_ffmpeg=open_with_ffmpeg,
@@ -134,8 +134,8 @@ def _explain(
 
 
 def _describe(card: Card, explanation: Explanation) -> schemas.Explanation:
-    front_end = card.front_end
-    start = explanation.start / front_end.sample_rate
+    config = card.input
+    start = explanation.start / config.sample_rate
     return schemas.Explanation(
         task=card.task,
         label=card.labels[explanation.label],
@@ -143,13 +143,13 @@ def _describe(card: Card, explanation: Explanation) -> schemas.Explanation:
         clip=schemas.ExplainedClip(
             clip=explanation.clip + 1,
             start=round(start, 3),
-            end=round(start + front_end.clip_seconds, 3),
+            end=round(start + config.clip_seconds, 3),
         ),
-        times=rounded(_times(front_end, explanation)[::STRIDE], 3),
-        frequencies=rounded(band_centres(front_end)[::STRIDE], 1),
+        times=rounded(_times(config, explanation)[::STRIDE], 3),
+        frequencies=rounded(mel_frequencies(config)[::STRIDE], 1),
         map=rounded(explanation.map, 3),
         bias=round(explanation.bias, 3),
-        checkpoint=CheckpointName(task=card.task, window=front_end.window, version=card.version),
+        checkpoint=CheckpointName(task=card.task, window=config.window, version=card.version),
     )
 
 
@@ -163,17 +163,17 @@ def _draw(
 ) -> bytes:
     from app.rendering.activation_map import draw_explanation  # noqa: PLC0415  # see `look.show`
 
-    front_end, label = card.front_end, card.labels[explanation.label]
+    config, label = card.input, card.labels[explanation.label]
     return draw_explanation(
-        decibels(
-            mel_power(explanation.samples, front_end),
-            floor=front_end.log_floor,
-            dynamic_range_db=front_end.dynamic_range_db,
+        power_to_db(
+            mel_power(explanation.samples, config),
+            amin=config.amin,
+            top_db=config.top_db,
         ),
         explanation.map,
         stride=STRIDE,
-        times=_times(front_end, explanation),
-        frequencies=band_centres(front_end),
+        times=_times(config, explanation),
+        frequencies=mel_frequencies(config),
         title=f"for (red) and against (blue) {label} ({explanation.probability:.0%})",
         width=width,
         height=height,
@@ -181,8 +181,8 @@ def _draw(
     )
 
 
-def _times(front_end: FrontEnd, explanation: Explanation) -> NDArray[np.float64]:
+def _times(config: LogMelConfig, explanation: Explanation) -> NDArray[np.float64]:
     """When the clip's frames are, in seconds of the recording."""
-    first_samples = np.arange(front_end.frames) * front_end.hop_length
-    times: NDArray[np.float64] = (explanation.start + first_samples) / front_end.sample_rate
+    first_samples = np.arange(config.frames) * config.hop_length
+    times: NDArray[np.float64] = (explanation.start + first_samples) / config.sample_rate
     return times

@@ -19,7 +19,7 @@ from app.api.state import ServiceDependency
 from app.audio.stft import power_spectrogram
 from app.decoding.errors import AudioError
 from app.decoding.recording import read_recording
-from app.music import spectral_features as characteristics
+from app.music import spectral_features
 from app.music.library import LONGEST_SECONDS, GenreLibrary, title_of
 from app.rendering.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE
 
@@ -97,7 +97,7 @@ def _genres(library: GenreLibrary, limit: int) -> schemas.GenreList:
             _recording(clip, path, path.stat().st_mtime_ns)
             for clip, path in enumerate(paths[:limit], start=1)
         ]
-        measured = [each.characteristics for each in recordings if each.characteristics]
+        measured = [each.spectral_features for each in recordings if each.spectral_features]
         mean = _mean(measured) if measured else None
         found.append(schemas.Genre(genre=name, clips=len(paths), recordings=recordings, mean=mean))
     return schemas.GenreList(genres=found)
@@ -113,30 +113,30 @@ def _recording(clip: int, path: Path, _modified_ns: int) -> schemas.GenreRecordi
     except AudioError as error:
         return schemas.GenreRecording(clip=clip, title=title, error=str(error))
     power = power_spectrogram(samples, n_fft=N_FFT, hop_length=HOP_LENGTH, window="hann")
-    spectral = characteristics.spectral(power)
-    mel_db = characteristics.mel_decibels(power)
+    spectral_shape = spectral_features.spectral_shape(power)
+    mel_db = spectral_features.mel_spectrogram_db(power)
     return schemas.GenreRecording(
         clip=clip,
         title=title,
         seconds=round(samples.size / SAMPLE_RATE, 3),
-        characteristics=schemas.Characteristics(
-            centroid=round(spectral.centroid, 1),
-            bandwidth=round(spectral.bandwidth, 1),
-            rolloff=round(spectral.rolloff, 1),
-            flatness=round(spectral.flatness, 5),
-            contrast=round(spectral.contrast, 2),
-            zero_crossings=round(characteristics.zero_crossings(samples), 1),
-            tempo=round(characteristics.tempo(mel_db), 1),
-            mfcc=[round(float(each), 2) for each in characteristics.mfcc(mel_db)],
+        spectral_features=schemas.SpectralFeatures(
+            centroid=round(spectral_shape.centroid, 1),
+            bandwidth=round(spectral_shape.bandwidth, 1),
+            rolloff=round(spectral_shape.rolloff, 1),
+            flatness=round(spectral_shape.flatness, 5),
+            contrast=round(spectral_shape.contrast, 2),
+            zero_crossing_rate=round(spectral_features.zero_crossing_rate(samples), 1),
+            tempo=round(spectral_features.tempo(mel_db), 1),
+            mfcc=[round(float(each), 2) for each in spectral_features.mfcc(mel_db)],
         ),
     )
 
 
-def _mean(measured: Sequence[schemas.Characteristics]) -> schemas.Characteristics:
+def _mean(measured: Sequence[schemas.SpectralFeatures]) -> schemas.SpectralFeatures:
     dumps = [each.model_dump() for each in measured]
-    return schemas.Characteristics(
+    return schemas.SpectralFeatures(
         **{
             name: np.mean([each[name] for each in dumps], axis=0).round(5).tolist()
-            for name in schemas.Characteristics.model_fields
+            for name in schemas.SpectralFeatures.model_fields
         }
     )

@@ -26,7 +26,7 @@ def _describe(key: Key, entry: Entry) -> schemas.Model:
         status=entry.status,
         version=card and card.version,
         labels=card and list(card.labels),
-        clip_seconds=card and card.front_end.clip_seconds,
+        clip_seconds=card and card.input.clip_seconds,
         metrics=card and card.metrics,
         error=str(error) if (error := entry.error or entry.refused) else None,
     )

@@ -16,8 +16,8 @@ from app.api.rendering import SPECTROGRAMS, Look, LookDependency, show
 from app.api.state import ServiceDependency
 from app.api.uploads import REQUEST_BODY, read_upload
 from app.audio.windows import WINDOWS, WindowName
-from app.decoding.recording import Bounds, read_recording
-from app.decoding.source import Opener
+from app.decoding.recording import AudioLimits, read_recording
+from app.decoding.source import AudioOpener
 from app.music.library import LONGEST_SECONDS, GenreError, GenreLibrary, title_of
 from app.rendering.spectrogram import SAMPLE_RATE, spectrogram
 from app.rendering.style import Panel
@@ -107,10 +107,10 @@ async def of_recording(
 def _recording(
     data: bytes,
     max_seconds: float,
-    bounds: Bounds,
+    bounds: AudioLimits,
     windows: tuple[WindowName, ...],
     look: Look,
-    open_with_ffmpeg: Opener,
+    open_with_ffmpeg: AudioOpener,
 ) -> bytes:
     samples = read_recording(
         data,
@@ -195,7 +195,7 @@ def _panel(
         samples,
         window=window,
         columns=columns,
-        dynamic_range_db=look.dynamic_range_db,
+        top_db=look.top_db,
     )
     return Panel(title, shown)
 

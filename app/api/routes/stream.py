@@ -58,7 +58,7 @@ async def stream(
     try:
         with service.admitted():
             classifier = await service.models.get(task, window)
-            live = LiveClips(classifier.card.front_end, sample_rate=rate, hop_seconds=hop)
+            live = LiveClips(classifier.card.input, sample_rate=rate, hop_seconds=hop)
             while True:
                 pcm = await _receive(socket, service.settings.client_seconds)
                 for heard in await _hear(pcm, live, classifier, service, top_k):
@@ -97,11 +97,11 @@ async def _receive(socket: WebSocket, patience: float) -> bytes:
 async def _hear(
     pcm: bytes, live: LiveClips, classifier: Classifier, service: Service, top_k: int
 ) -> list[Heard]:
-    front_end = classifier.card.front_end
+    config = classifier.card.input
     found = []
     for end, clip in await service.compute(live.feed, pcm):
         spectrogram = await service.compute(
-            observed, service.metrics, "features", log_mel, clip, front_end
+            observed, service.metrics, "features", log_mel, clip, config
         )
         outputs = await classifier.infer(spectrogram[None, None])
         silent = np.array([is_silent(clip.min(), clip.max())])
@@ -110,7 +110,7 @@ async def _hear(
         said = verdict(of_labels, reason, classifier.card, top_k)
         found.append(
             Heard(
-                start=max(0.0, round(end - front_end.clip_seconds, 3)),
+                start=max(0.0, round(end - config.clip_seconds, 3)),
                 end=round(end, 3),
                 label=said.label,
                 reason=reason,

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from app.audio.log_mel import log_mel
-from app.decoding.recording import Bounds, MonoStream
+from app.decoding.recording import AudioLimits, MonoStream
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
-from app.inference.engine import BATCH
+from app.inference.engine import MAX_BATCH_SIZE
 from tests.support.sounds import encode, make
 from tests.unit.app.checkpoints.test_store import CARD
 
-FRONT_END = CARD.front_end
-BOUNDS = Bounds()
+LOG_MEL = CARD.input
+BOUNDS = AudioLimits()
 
 
 class Counter:
@@ -36,7 +36,7 @@ def batches_of(recordings: list[bytes]) -> list[int]:
     engine = Counter()
 
     async def classify() -> None:
-        batcher = Batcher(engine, max_batch=BATCH, max_waiting=1000, streams=1)
+        batcher = Batcher(engine, max_batch=MAX_BATCH_SIZE, max_waiting=1000, streams=1)
         classifier = Classifier(CARD, batcher)
         work = (
             classifier.classify(data, max_seconds=600, on_thread=asyncio.to_thread, bounds=BOUNDS)
@@ -84,17 +84,17 @@ def decode(data: bytes) -> None:
 
 @pytest.mark.parametrize("clips", [1, 8, 9, 21])
 def test_a_recording_fills_batches_and_no_clip_is_asked_for_twice(clips: int) -> None:
-    seconds = FRONT_END.clip_seconds + (clips - 1) * FRONT_END.clip_hop_seconds
-    whole, rest = divmod(clips, BATCH)
+    seconds = LOG_MEL.clip_seconds + (clips - 1) * LOG_MEL.clip_hop_seconds
+    whole, rest = divmod(clips, MAX_BATCH_SIZE)
     recording = encode(make("siren", 1, seconds), 16_000)
-    assert batches_of([recording]) == [BATCH] * whole + [rest] * (rest > 0)
+    assert batches_of([recording]) == [MAX_BATCH_SIZE] * whole + [rest] * (rest > 0)
 
 
 def test_a_spectrogram_is_made_without_needless_copies() -> None:
-    clip = make("siren", 1, FRONT_END.clip_seconds)
-    frames = FRONT_END.frames * FRONT_END.n_fft * 4  # bytes: the windowed frames
+    clip = make("siren", 1, LOG_MEL.clip_seconds)
+    frames = LOG_MEL.frames * LOG_MEL.n_fft * 4  # bytes: the windowed frames
     # Beside them their spectrum, which is complex, and its power: 2.51 was seen.
-    assert peak_bytes(lambda: log_mel(clip, FRONT_END)) < 2.75 * frames
+    assert peak_bytes(lambda: log_mel(clip, LOG_MEL)) < 2.75 * frames
 
 
 def test_decoding_holds_blocks_and_not_the_recording() -> None:

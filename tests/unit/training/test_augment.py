@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audio.log_mel import band_centres, mel_power
+from app.audio.log_mel import mel_frequencies, mel_power
 from tests.support.sounds import RATE, tone
 from training import augment
-from training.recipes import Recipe, front_end
+from training.recipes import Recipe, log_mel_config
 
 RECIPE = Recipe(clip_seconds=1.0, crop_seconds=1.0, epochs=1)
-FRONT_END = front_end(RECIPE, "hann")
+LOG_MEL = log_mel_config(RECIPE, "hann")
 COUNT = np.arange(1000, dtype=np.float32)
 
 
@@ -89,9 +89,9 @@ def test_a_room_keeps_the_power_and_rings_on() -> None:
 
 
 def test_warping_moves_frequencies_and_stretches_time() -> None:
-    centres = band_centres(FRONT_END)
+    centres = mel_frequencies(LOG_MEL)
     t = np.arange(16_000) / 16_000
-    power = mel_power(np.sin(2 * np.pi * 1000 * t).astype(np.float32), FRONT_END)
+    power = mel_power(np.sin(2 * np.pi * 1000 * t).astype(np.float32), LOG_MEL)
     np.testing.assert_allclose(
         augment.warp(power, power.shape[1], 1.0, centres), power, rtol=1e-5, atol=1e-7
     )
@@ -103,7 +103,7 @@ def test_warping_moves_frequencies_and_stretches_time() -> None:
 
 def test_stretching_keeps_the_order_of_frames() -> None:
     power = np.tile(np.arange(50, dtype=np.float32), (64, 1))
-    stretched = augment.warp(power, 99, 1.0, band_centres(FRONT_END))
+    stretched = augment.warp(power, 99, 1.0, mel_frequencies(LOG_MEL))
     np.testing.assert_allclose(stretched[0], np.arange(99) / 2, atol=1e-4)
 
 

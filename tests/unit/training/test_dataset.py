@@ -11,12 +11,12 @@ from app.audio.windows import WINDOWS
 from tests.support.sounds import RATE, make, write_urbansound8k
 from training.corpora import Clip, load_task
 from training.dataset import AugmentedClips, BalancedSampler, FirstClips, TrainingSet
-from training.recipes import Recipe, front_end
+from training.recipes import Recipe, log_mel_config
 from training.sampling import balanced_weights
 from training.waveforms import Waveforms, decode_all, readable
 
 RECIPE = Recipe(clip_seconds=1.0, crop_seconds=1.0, epochs=1)
-FRONT_END = front_end(RECIPE, "hann")
+LOG_MEL = log_mel_config(RECIPE, "hann")
 LABELS = ("siren", "drilling", "dog_bark", "car_horn")
 
 
@@ -67,7 +67,7 @@ def test_an_epoch_depends_on_the_seed_and_its_number_alone() -> None:
 
 
 def test_an_item_depends_on_its_draw_alone(clips: list[Clip], waveforms: Waveforms) -> None:
-    dataset = TrainingSet(AugmentedClips(clips, waveforms, [FRONT_END], RECIPE), LABELS)
+    dataset = TrainingSet(AugmentedClips(clips, waveforms, [LOG_MEL], RECIPE), LABELS)
     spectrogram, target = dataset[2, 77]
     same, same_target = dataset[2, 77]
     assert torch.equal(spectrogram, same)
@@ -77,7 +77,7 @@ def test_an_item_depends_on_its_draw_alone(clips: list[Clip], waveforms: Wavefor
 
 
 def test_targets_are_shares_that_add_up_to_one(clips: list[Clip], waveforms: Waveforms) -> None:
-    inputs = AugmentedClips(clips, waveforms, [FRONT_END], RECIPE)
+    inputs = AugmentedClips(clips, waveforms, [LOG_MEL], RECIPE)
     dataset = TrainingSet(inputs, LABELS)
     targets = torch.stack([dataset[0, seed][1] for seed in range(60)])
     torch.testing.assert_close(targets.sum(dim=1), torch.ones(60))
@@ -87,12 +87,10 @@ def test_targets_are_shares_that_add_up_to_one(clips: list[Clip], waveforms: Wav
 
 
 def test_what_is_watched_is_what_is_served(clips: list[Clip], waveforms: Waveforms) -> None:
-    dataset = FirstClips(clips, waveforms, FRONT_END, LABELS)
+    dataset = FirstClips(clips, waveforms, LOG_MEL, LABELS)
     spectrogram, label = dataset[1]
     samples, _ = soundfile.read(clips[1].path, dtype="float32")
-    np.testing.assert_allclose(
-        spectrogram[0].numpy(), log_mel(samples[:RATE], FRONT_END), atol=1e-3
-    )
+    np.testing.assert_allclose(spectrogram[0].numpy(), log_mel(samples[:RATE], LOG_MEL), atol=1e-3)
     assert LABELS[label] == clips[1].label
 
 
@@ -121,7 +119,7 @@ def test_windows_differ_in_nothing_else(clips: list[Clip], waveforms: Waveforms)
     """The same draw gives the same crop, mixture and target through every window."""
     of_window = {}
     for window in WINDOWS:
-        inputs = AugmentedClips(clips, waveforms, [front_end(RECIPE, window)], RECIPE)
+        inputs = AugmentedClips(clips, waveforms, [log_mel_config(RECIPE, window)], RECIPE)
         of_window[window] = TrainingSet(inputs, LABELS)[3, 99]
     hann, rectangular = of_window["hann"], of_window["rectangular"]
     assert torch.equal(hann[1], rectangular[1])
@@ -133,12 +131,12 @@ def test_windows_differ_in_nothing_else(clips: list[Clip], waveforms: Waveforms)
 def test_each_crop_may_have_another_window(clips: list[Clip], waveforms: Waveforms) -> None:
     single = {
         window: TrainingSet(
-            AugmentedClips(clips, waveforms, [front_end(RECIPE, window)] * 3, RECIPE), LABELS
+            AugmentedClips(clips, waveforms, [log_mel_config(RECIPE, window)] * 3, RECIPE), LABELS
         )
         for window in WINDOWS
     }
-    front_ends = [front_end(RECIPE, window) for window in WINDOWS]
-    mixed = TrainingSet(AugmentedClips(clips, waveforms, front_ends, RECIPE), LABELS)
+    configs = [log_mel_config(RECIPE, window) for window in WINDOWS]
+    mixed = TrainingSet(AugmentedClips(clips, waveforms, configs, RECIPE), LABELS)
     drawn = {
         window
         for seed in range(20)
@@ -150,13 +148,13 @@ def test_each_crop_may_have_another_window(clips: list[Clip], waveforms: Wavefor
 
 def test_a_crop_may_be_shorter_than_what_is_served(clips: list[Clip], waveforms: Waveforms) -> None:
     recipe = replace(RECIPE, crop_seconds=0.5)
-    dataset = TrainingSet(AugmentedClips(clips, waveforms, [FRONT_END], recipe), LABELS)
+    dataset = TrainingSet(AugmentedClips(clips, waveforms, [LOG_MEL], recipe), LABELS)
     assert dataset[0, 1][0].shape == (1, 64, 26)
-    assert FRONT_END.frames == 51
+    assert LOG_MEL.frames == 51
 
 
 def test_a_batch_is_what_its_draws_are_one_by_one(clips: list[Clip], waveforms: Waveforms) -> None:
-    dataset = TrainingSet(AugmentedClips(clips, waveforms, [FRONT_END], RECIPE), LABELS)
+    dataset = TrainingSet(AugmentedClips(clips, waveforms, [LOG_MEL], RECIPE), LABELS)
     draws = [(index, seed) for seed in range(4) for index in range(4)]
     for (spectrogram, target), draw in zip(dataset.__getitems__(draws), draws, strict=True):
         assert torch.equal(spectrogram, dataset[draw][0])
@@ -165,8 +163,8 @@ def test_a_batch_is_what_its_draws_are_one_by_one(clips: list[Clip], waveforms: 
 
 def test_stretching_and_warping_leave_the_size(clips: list[Clip], waveforms: Waveforms) -> None:
     recipe = replace(RECIPE, stretch_range=0.3, warp_range=0.2, reverb_probability=1.0)
-    dataset = TrainingSet(AugmentedClips(clips, waveforms, [FRONT_END], recipe), LABELS)
-    plain = TrainingSet(AugmentedClips(clips, waveforms, [FRONT_END], RECIPE), LABELS)
+    dataset = TrainingSet(AugmentedClips(clips, waveforms, [LOG_MEL], recipe), LABELS)
+    plain = TrainingSet(AugmentedClips(clips, waveforms, [LOG_MEL], RECIPE), LABELS)
     for seed in range(10):
         spectrogram = dataset[0, seed][0]
         assert spectrogram.shape == plain[0, seed][0].shape

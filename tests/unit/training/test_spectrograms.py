@@ -16,7 +16,7 @@ from app.checkpoints.labels import LABELS
 from app.decoding.errors import EmptyAudioError, UnsupportedAudioError
 from tests.support.sounds import RATE, SOUNDS, make, write_urbansound8k
 from training.corpora import CorpusError
-from training.recipes import RECIPES, front_end
+from training.recipes import RECIPES, log_mel_config
 from training.urban_sound_dataset import UrbanSoundDataset
 
 
@@ -37,22 +37,22 @@ def dataset(
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_an_item_is_what_the_front_end_makes_of_the_file(window: WindowName, corpus: Path) -> None:
-    parameters = front_end(RECIPES["urban-sound"], window)
+    config = log_mel_config(RECIPES["urban-sound"], window)
     spectrogram, label = dataset(corpus, window)[5]
     samples, rate = soundfile.read(corpus / "audio/fold2/2001-0-0-0.wav", dtype="float32")
-    assert rate == parameters.sample_rate
-    expected = log_mel(np.resize(samples, parameters.clip_samples), parameters)
+    assert rate == config.sample_rate
+    expected = log_mel(np.resize(samples, config.clip_samples), config)
     assert spectrogram.dtype == torch.float32
-    assert spectrogram.shape == (1, parameters.n_mels, parameters.frames)
+    assert spectrogram.shape == (1, config.n_mels, config.frames)
     np.testing.assert_array_equal(spectrogram[0].numpy(), expected)
     assert label == LABELS["urban-sound"].index(list(SOUNDS)[1])
 
 
 def test_a_long_recording_is_its_first_clip(corpus: Path) -> None:
-    parameters = front_end(RECIPES["urban-sound"], "hann")
+    config = log_mel_config(RECIPES["urban-sound"], "hann")
     samples = np.concatenate([make("siren", 1, seconds=4.0), make("drilling", 2, seconds=5.0)])
     soundfile.write(corpus / "audio/fold1/1000-0-0-0.wav", samples, RATE, subtype="FLOAT")
-    expected = log_mel(samples[: 4 * RATE], parameters)
+    expected = log_mel(samples[: 4 * RATE], config)
     np.testing.assert_array_equal(dataset(corpus)[0][0][0].numpy(), expected)
 
 

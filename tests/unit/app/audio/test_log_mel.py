@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from app.audio.log_mel import FrontEnd, decibels, log_mel, mel_power
+from app.audio.log_mel import LogMelConfig, log_mel, mel_power, power_to_db
 from app.audio.windows import WINDOWS, WindowName
 from tests.support.sounds import make, tone
 from tests.unit.app.audio.test_windows import SCIPY_NAME
@@ -27,13 +27,13 @@ PARAMETERS: dict[str, Any] = {
     "dynamic_range_db": 80.0,
     "normalisation": "clip",
 }
-FRONT_END = FrontEnd(**PARAMETERS)
+LOG_MEL = LogMelConfig(**PARAMETERS)
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_agrees_with_librosa(window: WindowName) -> None:
     samples = make("siren", seed=3)
-    front_end = FRONT_END.model_copy(update={"window": window})
+    config = LOG_MEL.model_copy(update={"window": window})
     power = librosa.feature.melspectrogram(
         y=samples,
         sr=16_000,
@@ -46,15 +46,15 @@ def test_agrees_with_librosa(window: WindowName) -> None:
         fmax=8000,
     )
     np.testing.assert_allclose(
-        mel_power(samples, front_end), power, rtol=1e-4, atol=1e-5 * power.max()
+        mel_power(samples, config), power, rtol=1e-4, atol=1e-5 * power.max()
     )
     db = librosa.power_to_db(power, amin=1e-10, top_db=80)
-    np.testing.assert_allclose(log_mel(samples, front_end), (db - db.mean()) / db.std(), atol=2e-3)
+    np.testing.assert_allclose(log_mel(samples, config), (db - db.mean()) / db.std(), atol=2e-3)
 
 
 def test_shape_and_scale() -> None:
-    spectrogram = log_mel(make("dog_bark", seed=1), FRONT_END)
-    assert spectrogram.shape == (64, FRONT_END.frames) == (64, 101)
+    spectrogram = log_mel(make("dog_bark", seed=1), LOG_MEL)
+    assert spectrogram.shape == (64, LOG_MEL.frames) == (64, 101)
     assert spectrogram.dtype == np.float32
     assert spectrogram.mean() == pytest.approx(0, abs=1e-4)
     assert spectrogram.std() == pytest.approx(1, abs=1e-4)
@@ -65,24 +65,24 @@ def test_shape_and_scale() -> None:
 def test_gain_changes_nothing(gain_db: float) -> None:
     samples = make("car_horn", seed=2)
     louder = samples * np.float32(10 ** (gain_db / 20))
-    np.testing.assert_allclose(log_mel(louder, FRONT_END), log_mel(samples, FRONT_END), atol=1e-3)
+    np.testing.assert_allclose(log_mel(louder, LOG_MEL), log_mel(samples, LOG_MEL), atol=1e-3)
 
 
 def test_digital_silence_is_all_zeros() -> None:
-    assert not log_mel(np.zeros(32_000, np.float32), FRONT_END).any()
+    assert not log_mel(np.zeros(32_000, np.float32), LOG_MEL).any()
 
 
 def test_a_tone_is_loudest_in_the_band_around_it() -> None:
     centres = librosa.mel_frequencies(n_mels=66, fmin=50, fmax=8000)[1:-1]
     for band in (5, 30, 60):
-        spectrogram = log_mel(tone(centres[band], seconds=2), FRONT_END)
+        spectrogram = log_mel(tone(centres[band], seconds=2), LOG_MEL)
         assert spectrogram.mean(axis=1).argmax() == band
 
 
 def test_decibels_known_values() -> None:
     power = np.float32([[1.0, 0.1, 1e-4, 1e-20]])
     np.testing.assert_allclose(
-        decibels(power, floor=1e-10, dynamic_range_db=60), [[0, -10, -40, -60]], atol=1e-5
+        power_to_db(power, amin=1e-10, top_db=60), [[0, -10, -40, -60]], atol=1e-5
     )
 
 
@@ -99,4 +99,4 @@ def test_decibels_known_values() -> None:
 )
 def test_inconsistent_parameters_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        FrontEnd(**PARAMETERS | change)
+        LogMelConfig(**PARAMETERS | change)

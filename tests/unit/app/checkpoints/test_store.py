@@ -11,14 +11,14 @@ from app.checkpoints.errors import (
     MissingCheckpointError,
 )
 from app.checkpoints.labels import LABELS
-from tests.unit.app.audio.test_log_mel import FRONT_END
+from tests.unit.app.audio.test_log_mel import LOG_MEL
 
 CARD = Card(
     task="urban-sound",
     version="2026.01.02-abcdef12",
     created=date(2026, 1, 2),
     labels=LABELS["urban-sound"],
-    front_end=FRONT_END,
+    input=LOG_MEL,
     temperature=1.25,
     training=Training(
         corpora=(Corpus(name="urbansound8k", licence="CC BY-NC 3.0", clips=10, groups=5),),

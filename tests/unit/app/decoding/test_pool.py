@@ -15,10 +15,10 @@ import pytest
 from app.decoding.errors import (
     AudioTooLongError,
     CorruptAudioError,
-    UndecodableAudioError,
+    DecoderFailedError,
     UnsupportedAudioError,
 )
-from app.decoding.pool import Decoders
+from app.decoding.pool import DecoderPool
 from app.decoding.recording import Recording, read_recording
 from tests.support.encoders import encode_av
 from tests.support.sounds import RATE, make
@@ -39,7 +39,7 @@ PATIENCE_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def decoders() -> Iterator[Decoders]:
+def decoders() -> Iterator[DecoderPool]:
     found = make_decoders()
     yield found
     found.close()
@@ -47,11 +47,11 @@ def decoders() -> Iterator[Decoders]:
 
 def make_decoders(
     count: int = 2, seconds: float = PATIENCE_SECONDS, megabytes: int = 384
-) -> Decoders:
-    return Decoders(count, seconds=seconds, memory_bytes=megabytes * MEGABYTE)
+) -> DecoderPool:
+    return DecoderPool(count, seconds=seconds, memory_bytes=megabytes * MEGABYTE)
 
 
-def read(data: bytes, decoders: Decoders | None, max_seconds: float = 600) -> Recording:
+def read(data: bytes, decoders: DecoderPool | None, max_seconds: float = 600) -> Recording:
     opener = None if decoders is None else decoders.open
     return read_recording(data, sample_rate=RATE, max_seconds=max_seconds, open_with_ffmpeg=opener)
 
@@ -73,13 +73,13 @@ def is_gone(process_id: int) -> bool:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_process_decodes_what_is_decoded_here(name: str, decoders: Decoders) -> None:
+def test_a_process_decodes_what_is_decoded_here(name: str, decoders: DecoderPool) -> None:
     there, here = read(FILES[name], decoders), read(FILES[name], None)
     np.testing.assert_array_equal(there.samples, here.samples)
     assert (there.info, there.seconds) == (here.info, here.seconds)
 
 
-def test_what_is_wrong_is_said_as_here(decoders: Decoders) -> None:
+def test_what_is_wrong_is_said_as_here(decoders: DecoderPool) -> None:
     for data, error in (
         (M4A[: len(M4A) // 2], CorruptAudioError),
         (encode_av(STEREO, 48_000, "matroska", "ac3"), UnsupportedAudioError),
@@ -151,7 +151,7 @@ def test_a_process_that_is_killed_costs_one_file(caplog: pytest.LogCaptureFixtur
         blocks = source.blocks()
         next(blocks)
         os.kill(process_id, signal.SIGKILL)
-        with pytest.raises(UndecodableAudioError, match="broke down over the file"):
+        with pytest.raises(DecoderFailedError, match="broke down over the file"):
             list(blocks)
     assert "status -9" in caplog.text
     assert read(M4A, decoders).seconds == pytest.approx(2, abs=0.1)
@@ -168,7 +168,7 @@ def test_a_process_that_hangs_is_killed() -> None:
     read(M4A, decoders)
     (process_id,) = decoders.process_ids()
     os.kill(process_id, signal.SIGSTOP)
-    with pytest.raises(UndecodableAudioError, match="longer than the 1 s"):
+    with pytest.raises(DecoderFailedError, match="longer than the 1 s"):
         read(M4A, decoders)
     assert is_gone(process_id)
     assert read(M4A, decoders).seconds == pytest.approx(2, abs=0.1)
@@ -177,7 +177,7 @@ def test_a_process_that_hangs_is_killed() -> None:
 
 def test_a_file_gets_no_more_memory_than_it_may_have() -> None:
     decoders = make_decoders(count=1, megabytes=128)
-    with pytest.raises(UndecodableAudioError, match="broke down"):
+    with pytest.raises(DecoderFailedError, match="broke down"):
         read(M4A + bytes(130 * MEGABYTE), decoders)
     assert read(M4A, decoders).seconds == pytest.approx(2, abs=0.1)
     decoders.close()

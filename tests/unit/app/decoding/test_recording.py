@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.decoding import errors
 from app.decoding.errors import UnsupportedAudioError
-from app.decoding.recording import Bounds, Recording, read_recording
+from app.decoding.recording import AudioLimits, Recording, read_recording
 from tests.support.encoders import encode_av
 from tests.support.sounds import encode, make, tone
 
@@ -269,7 +269,7 @@ def test_channels_and_rates_are_bounded() -> None:
     slow = encode(tone(100, rate=3_999), 3_999)
     with pytest.raises(UnsupportedAudioError, match="3999 Hz; 4000 to 768000 Hz are accepted"):
         read(slow)
-    bounds = Bounds(max_channels=1, min_sample_rate=3_999, max_sample_rate=8_000)
+    bounds = AudioLimits(max_channels=1, min_sample_rate=3_999, max_sample_rate=8_000)
     options = {"sample_rate": 16_000, "max_seconds": 10, "bounds": bounds}
     assert read_recording(slow, **options).info.sample_rate == 3_999
     with pytest.raises(UnsupportedAudioError, match="16000 Hz; 3999 to 8000 Hz"):

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from app.audio.clips import fill, starts
-from app.audio.log_mel import FrontEnd, log_mel
+from app.audio.clips import clip_starts, pad_or_repeat
+from app.audio.log_mel import LogMelConfig, log_mel
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.errors import DamagedCheckpointError, MissingCheckpointError
@@ -34,9 +34,9 @@ def shipped(request: pytest.FixtureRequest) -> tuple[Card, Explainer, OpenVinoEn
     return checkpoint.card, Explainer(checkpoint.model), OpenVinoEngine(checkpoint.model)
 
 
-def clip_of(kind: str, front_end: FrontEnd) -> NDArray[np.float32]:
-    clip = fill(make(kind, 5), front_end.clip_samples, "repeat")
-    return log_mel(clip[: front_end.clip_samples], front_end)
+def clip_of(kind: str, config: LogMelConfig) -> NDArray[np.float32]:
+    clip = pad_or_repeat(make(kind, 5), config.clip_samples, "repeat")
+    return log_mel(clip[: config.clip_samples], config)
 
 
 @pytest.mark.parametrize("kind", SOUNDS)
@@ -44,7 +44,7 @@ def test_maps_and_bias_add_up_to_the_logits(
     shipped: tuple[Card, Explainer, OpenVinoEngine], kind: str
 ) -> None:
     card, explainer, engine = shipped
-    spectrogram = clip_of(kind, card.front_end)
+    spectrogram = clip_of(kind, card.input)
     maps = explainer.maps(spectrogram)
     rows, columns = (-(-size // STRIDE) for size in spectrogram.shape)
     assert maps.shape == (card.outputs, rows, columns)
@@ -94,7 +94,7 @@ def test_a_network_that_ends_otherwise_is_refused(tmp_path: Path) -> None:
 
 
 def answer_to(samples: NDArray[np.float32], card: Card, engine: OpenVinoEngine) -> Answer:
-    of_clips = probabilities(recording_outputs(engine, samples, card.front_end), card)
+    of_clips = probabilities(recording_outputs(engine, samples, card.input), card)
     return Answer(
         probabilities=of_clips.mean(axis=0),
         unlabelled=None,
@@ -102,9 +102,9 @@ def answer_to(samples: NDArray[np.float32], card: Card, engine: OpenVinoEngine) 
         clip_unlabelled=[None] * len(of_clips),
         clip_gaps=np.zeros(len(of_clips), bool),
         clip_starts=[],
-        clip_seconds=card.front_end.clip_seconds,
-        seconds=samples.size / card.front_end.sample_rate,
-        info=AudioInfo(card.front_end.sample_rate, 1, "wav", None),
+        clip_seconds=card.input.clip_seconds,
+        seconds=samples.size / card.input.sample_rate,
+        info=AudioInfo(card.input.sample_rate, 1, "wav", None),
     )
 
 
@@ -112,7 +112,7 @@ def test_the_clip_most_sure_of_the_label_is_explained(
     shipped: tuple[Card, Explainer, OpenVinoEngine],
 ) -> None:
     card, explainer, engine = shipped
-    front_end = card.front_end
+    config = card.input
     samples = np.concatenate([make("drilling", 8, 6.0), make("siren", 7, 6.0)])
     answer = answer_to(samples, card, engine)
     for label in range(3):
@@ -121,11 +121,11 @@ def test_the_clip_most_sure_of_the_label_is_explained(
         found = explain_answer(card, answer, explainer, samples, label=label, clip=None)
         assert (found.label, found.clip) == (label, best)
         assert found.probability == pytest.approx(float(sureness[best]), abs=1e-3)
-        start = starts(samples.size, front_end.clip_samples, front_end.clip_hop_samples)[best]
-        clip = samples[start : start + front_end.clip_samples]
+        start = clip_starts(samples.size, config.clip_samples, config.clip_hop_samples)[best]
+        clip = samples[start : start + config.clip_samples]
         np.testing.assert_array_equal(found.samples, clip)
         np.testing.assert_array_equal(samples[found.start :][: clip.size], clip)
-        np.testing.assert_allclose(found.map, explainer.maps(log_mel(clip, front_end))[label])
+        np.testing.assert_allclose(found.map, explainer.maps(log_mel(clip, config))[label])
         assert found.bias == explainer.bias[label]
     found = explain_answer(card, answer, explainer, samples, label=None, clip=1)
     assert (found.label, found.clip) == (int(answer.probabilities.argmax()), 1)

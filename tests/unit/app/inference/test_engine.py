@@ -11,16 +11,16 @@ import pytest
 from onnx import TensorProto, helper
 from scipy.special import softmax
 
-from app.audio.clips import starts
+from app.audio.clips import clip_starts
 from app.audio.log_mel import log_mel
-from app.inference.engine import OpenVinoEngine, calibrate, recording_outputs
+from app.inference.engine import OpenVinoEngine, apply_temperature, recording_outputs
 from tests.support.sounds import make
-from tests.unit.app.audio.test_log_mel import FRONT_END
+from tests.unit.app.audio.test_log_mel import LOG_MEL
 
 
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    shape = ["batch", 1, FRONT_END.n_mels, FRONT_END.frames]
+    shape = ["batch", 1, LOG_MEL.n_mels, LOG_MEL.frames]
     axes = helper.make_tensor("axes", TensorProto.INT64, [3], [1, 2, 3])
     nodes = [
         helper.make_node("ReduceMean", ["x", "axes"], ["mean"], keepdims=1),
@@ -50,7 +50,7 @@ def expected(batch: np.ndarray) -> np.ndarray:
 
 
 def batch_of(size: int, seed: int) -> np.ndarray:
-    shape = (size, 1, FRONT_END.n_mels, FRONT_END.frames)
+    shape = (size, 1, LOG_MEL.n_mels, LOG_MEL.frames)
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
@@ -99,12 +99,12 @@ def test_the_first_inferences_of_a_process_may_come_at_once(graph: Path, attempt
 
 def test_every_clip_of_a_recording_is_answered_in_order(engine: OpenVinoEngine) -> None:
     samples = np.concatenate([make("siren", 1, 9.0), make("drilling", 2, 12.0)])
-    length = FRONT_END.clip_samples
-    first_samples = starts(samples.size, length, FRONT_END.clip_hop_samples)
+    length = LOG_MEL.clip_samples
+    first_samples = clip_starts(samples.size, length, LOG_MEL.clip_hop_samples)
     assert len(first_samples) == 20  # more than the engine is given at once
     clips = [samples[start : start + length] for start in first_samples]
-    spectrograms = np.stack([log_mel(clip, FRONT_END) for clip in clips])[:, None]
-    logits = recording_outputs(engine, samples, FRONT_END)
+    spectrograms = np.stack([log_mel(clip, LOG_MEL) for clip in clips])[:, None]
+    logits = recording_outputs(engine, samples, LOG_MEL)
     np.testing.assert_allclose(logits, expected(spectrograms), rtol=5e-3, atol=5e-3)
 
 
@@ -118,12 +118,12 @@ def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
 def test_calibration_divides_the_logits(temperature: float) -> None:
     logits = np.float32([[3, 1, -2], [0, 0, 0]])
     np.testing.assert_allclose(
-        calibrate(logits, temperature), softmax(logits / temperature, axis=1), rtol=1e-6
+        apply_temperature(logits, temperature), softmax(logits / temperature, axis=1), rtol=1e-6
     )
 
 
 def test_a_cache_that_cannot_be_used_is_done_without(graph: Path, tmp_path: Path) -> None:
-    spectrogram = np.ones((1, 1, FRONT_END.n_mels, FRONT_END.frames), np.float32)
+    spectrogram = np.ones((1, 1, LOG_MEL.n_mels, LOG_MEL.frames), np.float32)
     blocked = tmp_path / "file"
     blocked.touch()
     assert OpenVinoEngine(graph, cache=blocked / "cache").infer(spectrogram).tolist() == [[1, 1]]

@@ -10,7 +10,7 @@ from app.checkpoints.card import Card, Familiarity, Training
 from app.checkpoints.labels import TaskName
 from app.inference.names import Reason
 from app.inference.outputs import probabilities, unlabelled, unlabelled_whole
-from tests.unit.app.audio.test_log_mel import FRONT_END
+from tests.unit.app.audio.test_log_mel import LOG_MEL
 
 
 def card(threshold: float | None, task: TaskName = "urban-sound") -> Card:
@@ -19,7 +19,7 @@ def card(threshold: float | None, task: TaskName = "urban-sound") -> Card:
         version="1",
         created=date(2026, 1, 1),
         labels=("a", "b"),
-        front_end=FRONT_END,
+        input=LOG_MEL,
         temperature=2.0,
         familiarity=Familiarity(foreign=("esc50: cat",), threshold=threshold),
         training=Training(

@@ -36,7 +36,7 @@ class Maker:
         self.made: Counter[str] = Counter()
 
     def __call__(self, checkpoint: store.Checkpoint) -> Constant:
-        self.made[checkpoint.card.front_end.window] += 1
+        self.made[checkpoint.card.input.window] += 1
         match checkpoint.model.read_bytes():
             case b"no graph":
                 raise RuntimeError("cannot be read\nin many words")
@@ -50,8 +50,8 @@ class Maker:
 def save(root: Path, window: WindowName, content: bytes, version: str = "1") -> None:
     model = root.with_suffix(".graph")
     model.write_bytes(content)
-    front_end = CARD.front_end.model_copy(update={"window": window})
-    card = CARD.model_copy(update={"front_end": front_end, "version": version})
+    config = CARD.input.model_copy(update={"window": window})
+    card = CARD.model_copy(update={"input": config, "version": version})
     store.save(root, card, {"model.onnx": model})
 
 

@@ -19,8 +19,8 @@ from training.experiments.genres import (
     HOP_LENGTH,
     N_FFT,
     SAMPLE_RATE,
-    Characteristics,
     GenreAnalysis,
+    SpectralFeatures,
     analyze_genres,
     genre_folders,
 )
@@ -39,9 +39,9 @@ def noise(seconds: float, seed: int = 0) -> NDArray[np.float32]:
     return rng.normal(0, 0.1, round(seconds * SAMPLE_RATE)).astype(np.float32)
 
 
-def measure(path: Path) -> Characteristics:
+def measure(path: Path) -> SpectralFeatures:
     [recording] = analyze_genres({"it": [path]}).genres["it"].recordings
-    return recording.characteristics
+    return recording.spectral_features
 
 
 @pytest.fixture(scope="module")
@@ -65,24 +65,24 @@ def test_a_tone(tmp_path: Path) -> None:
     # 93 whole bins, about 1001 Hz; at both ends of the recording a few frames see its edge.
     hertz = 93 * BIN_HZ
     result = measure(write(tmp_path / "tone.wav", tone(hertz, 10.0, SAMPLE_RATE)))
-    hann = result.spectral["hann"]
+    hann = result.spectral_shape["hann"]
     assert hann.centroid == pytest.approx(hertz, abs=10)
     assert hann.rolloff == pytest.approx(hertz, abs=2 * BIN_HZ)
     assert hann.bandwidth < 100
     assert hann.flatness < 1e-4
-    assert result.zero_crossings == pytest.approx(2 * hertz, abs=1)
+    assert result.zero_crossing_rate == pytest.approx(2 * hertz, abs=1)
 
 
 def test_white_noise(tmp_path: Path) -> None:
     """Power of a bin is exponentially distributed: flatness is e to minus Euler's constant."""
     result = measure(write(tmp_path / "noise.wav", noise(10.0)))
-    for spectral in result.spectral.values():
-        assert spectral.flatness == pytest.approx(np.exp(-np.euler_gamma), abs=0.01)
-        assert spectral.centroid == pytest.approx(SAMPLE_RATE / 4, rel=0.01)
+    for spectral_shape in result.spectral_shape.values():
+        assert spectral_shape.flatness == pytest.approx(np.exp(-np.euler_gamma), abs=0.01)
+        assert spectral_shape.centroid == pytest.approx(SAMPLE_RATE / 4, rel=0.01)
         # A uniform distribution's standard deviation is its width over the root of 12.
-        assert spectral.bandwidth == pytest.approx(SAMPLE_RATE / 2 / np.sqrt(12), rel=0.01)
-        assert spectral.rolloff == pytest.approx(0.85 * SAMPLE_RATE / 2, rel=0.01)
-    assert result.zero_crossings == pytest.approx(SAMPLE_RATE / 2, rel=0.01)
+        assert spectral_shape.bandwidth == pytest.approx(SAMPLE_RATE / 2 / np.sqrt(12), rel=0.01)
+        assert spectral_shape.rolloff == pytest.approx(0.85 * SAMPLE_RATE / 2, rel=0.01)
+    assert result.zero_crossing_rate == pytest.approx(SAMPLE_RATE / 2, rel=0.01)
 
 
 @pytest.mark.parametrize("beats_per_minute", [90, 120])
@@ -99,7 +99,7 @@ def test_the_hann_window_agrees_with_librosa(tmp_path: Path) -> None:
     samples = fade * (noise(3.0) + tone(700.0, 3.0, SAMPLE_RATE))
     result = measure(write(tmp_path / "mixture.wav", samples))
     feature, sound = librosa.feature, {"y": samples, "sr": SAMPLE_RATE}
-    hann = result.spectral["hann"]
+    hann = result.spectral_shape["hann"]
     assert hann.centroid == pytest.approx(feature.spectral_centroid(**sound).mean(), rel=1e-4)
     assert hann.bandwidth == pytest.approx(feature.spectral_bandwidth(**sound).mean(), rel=1e-4)
     assert hann.rolloff == pytest.approx(feature.spectral_rolloff(**sound).mean(), rel=1e-4)
@@ -113,8 +113,8 @@ def test_the_hann_window_agrees_with_librosa(tmp_path: Path) -> None:
 
 def test_a_tone_between_bins_leaks_most_through_the_rectangular_window(tmp_path: Path) -> None:
     path = write(tmp_path / "tone.wav", tone(93.5 * BIN_HZ, 5.0, SAMPLE_RATE))
-    spectral = measure(path).spectral
-    hann, hamming, rectangular = (spectral[window] for window in WINDOWS)
+    spectral_shape = measure(path).spectral_shape
+    hann, hamming, rectangular = (spectral_shape[window] for window in WINDOWS)
     assert 2 * hann.bandwidth < hamming.bandwidth < rectangular.bandwidth / 1.5
     assert 2 * hann.flatness < hamming.flatness < rectangular.flatness / 5
     assert hann.contrast > 2 * hamming.contrast > 2 * rectangular.contrast
@@ -124,19 +124,19 @@ def test_pauses_do_not_count(tmp_path: Path) -> None:
     """A second of faint noise after two of a tone would otherwise be a third of the mean."""
     sound = tone(93 * BIN_HZ, 2.0, SAMPLE_RATE)
     path = write(tmp_path / "pause.wav", np.concatenate([sound, 1e-4 * noise(1.0)]))
-    assert measure(path).spectral["hann"].flatness < 1e-3
+    assert measure(path).spectral_shape["hann"].flatness < 1e-3
 
 
 def test_summary_over_recordings(tmp_path: Path) -> None:
     files = [write(tmp_path / f"{hz}.wav", tone(hz, 2.0, SAMPLE_RATE)) for hz in (500.0, 1500.0)]
     genre = analyze_genres({"tones": files}).genres["tones"]
-    assert genre.mean.zero_crossings == pytest.approx(2000, abs=2)
-    assert genre.standard_deviation.zero_crossings == pytest.approx(1000, abs=2)
-    first, second = (each.characteristics for each in genre.recordings)
+    assert genre.mean.zero_crossing_rate == pytest.approx(2000, abs=2)
+    assert genre.standard_deviation.zero_crossing_rate == pytest.approx(1000, abs=2)
+    first, second = (each.spectral_features for each in genre.recordings)
     for window in WINDOWS:
-        centroids = [each.spectral[window].centroid for each in (first, second)]
-        assert genre.mean.spectral[window].centroid == pytest.approx(np.mean(centroids))
-        assert genre.standard_deviation.spectral[window].centroid == pytest.approx(
+        centroids = [each.spectral_shape[window].centroid for each in (first, second)]
+        assert genre.mean.spectral_shape[window].centroid == pytest.approx(np.mean(centroids))
+        assert genre.standard_deviation.spectral_shape[window].centroid == pytest.approx(
             abs(centroids[1] - centroids[0]) / 2
         )
     np.testing.assert_allclose(genre.mean.mfcc, np.mean([first.mfcc, second.mfcc], axis=0))
@@ -195,11 +195,13 @@ def test_json(written: tuple[GenreAnalysis, Path]) -> None:
     mean = analysis.genres["tones"].mean
     assert set(tones["mean"]) == set(asdict(mean))
     assert set(tones["mean"]["spectral"]) == set(WINDOWS)
-    for window, spectral in mean.spectral.items():
-        assert tones["mean"]["spectral"][window] == pytest.approx(asdict(spectral), rel=1e-4)
+    for window, spectral_shape in mean.spectral_shape.items():
+        assert tones["mean"]["spectral"][window] == pytest.approx(asdict(spectral_shape), rel=1e-4)
         for value in tones["mean"]["spectral"][window].values():
             assert value == float(f"{value:.5g}")
-        assert set(asdict(spectral)) | {"zero_crossings", "tempo", "mfcc"} == set(content["units"])
+        assert set(asdict(spectral_shape)) | {"zero_crossing_rate", "tempo", "mfcc"} == set(
+            content["units"]
+        )
 
 
 def test_figures(written: tuple[GenreAnalysis, Path]) -> None:
@@ -230,8 +232,8 @@ def test_real_music(corpora: Path, tmp_path: Path) -> None:
     assert not analysis.skipped
     for genre in analysis.genres.values():
         for recording in genre.recordings:
-            spectral = recording.characteristics.spectral
-            hann, hamming, rectangular = (spectral[window] for window in WINDOWS)
+            spectral_shape = recording.spectral_features.spectral_shape
+            hann, hamming, rectangular = (spectral_shape[window] for window in WINDOWS)
             assert hann.bandwidth < hamming.bandwidth < rectangular.bandwidth
             assert hann.flatness < hamming.flatness < rectangular.flatness
             assert hann.contrast > hamming.contrast > rectangular.contrast

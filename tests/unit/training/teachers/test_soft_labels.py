@@ -10,7 +10,7 @@ from app.checkpoints.labels import LABELS as URBAN
 from tests.support.sounds import SOUNDS, make
 from training.corpora import Clip, load_task
 from training.dataset import AugmentedClips, TutoredSet
-from training.recipes import RECIPES, front_end
+from training.recipes import RECIPES, log_mel_config
 from training.teachers.soft_labels import Tutor
 from training.waveforms import Waveforms, decode_all
 
@@ -52,7 +52,7 @@ def test_targets_lie_between_label_and_opinion(clips: list[Clip], waveforms: Wav
     tutor = Tutor(clips, waveforms, LABELS, seed=0)
     stranger = replace(clips[1], label="rooster", group="new")
     inputs = AugmentedClips(
-        clips[:1], waveforms, [front_end(RECIPE, "hann")], RECIPE, unlabelled=[stranger]
+        clips[:1], waveforms, [log_mel_config(RECIPE, "hann")], RECIPE, unlabelled=[stranger]
     )
     targets = TutoredSet(inputs, LABELS, tutor, share=0.25)
     for seed in range(5):
@@ -70,7 +70,7 @@ def test_a_mixture_of_known_and_unknown_is_known_in_part(
     recipe = replace(RECIPE, mixup_probability=1.0, unlabelled_share=0.5)
     stranger = replace(clips[1], label="rooster", group="new")
     inputs = AugmentedClips(
-        clips[:1], waveforms, [front_end(recipe, "hann")], recipe, unlabelled=[stranger]
+        clips[:1], waveforms, [log_mel_config(recipe, "hann")], recipe, unlabelled=[stranger]
     )
     targets = TutoredSet(inputs, LABELS, tutor, share=0.0)
     seen = set()
