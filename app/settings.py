@@ -8,7 +8,7 @@ from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.decoding.recording import AudioLimits
-from app.inference.names import EngineName
+from app.inference import EngineName
 
 LogFormat = Literal["json", "text"]
 

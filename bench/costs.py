@@ -23,7 +23,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.audio.features import clip_blocks
+from app.audio.clips import clip_blocks
 from app.decoding.recording import read_recording
 from app.inference.engine import MAX_BATCH_SIZE, OpenVinoEngine
 from bench import clips, micro

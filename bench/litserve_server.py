@@ -13,7 +13,7 @@ import threadpoolctl
 from fastapi import Request
 from numpy.typing import NDArray
 
-from app.audio.features import clip_blocks
+from app.audio.clips import clip_blocks
 from app.checkpoints.card import Card
 from app.decoding.recording import read_recording
 from app.inference.engine import OpenVinoEngine

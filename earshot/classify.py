@@ -15,10 +15,10 @@ from anyio.from_thread import start_blocking_portal
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
-from app.checkpoints.errors import CheckpointError
+from app.checkpoints.store import CheckpointError
 from app.decoding.errors import AudioError
 from app.decoding.formats import SUFFIXES
-from app.inference.answers import Classification
+from earshot.schemas import Classification
 from earshot.client import Client, EarshotError
 from earshot.formats import FORMATS, Answered, Failed, Outcome
 

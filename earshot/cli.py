@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import training.cli
-from app.audio.windows import WINDOWS
-from app.checkpoints.labels import TASKS
+from app.audio.stft import WINDOWS
+from training.tasks import TASKS
 from earshot import DEFAULT_SERVER
 
 _EPILOG = """\

@@ -18,10 +18,10 @@ import httpx
 from httpx_sse import EventSource, ServerSentEvent
 from pydantic import BaseModel, ValidationError
 
-from app.api.schemas import Health, Model, ModelList, Problem
-from app.audio.windows import WindowName
-from app.checkpoints.labels import TaskName
-from app.inference.answers import Classification, Progress
+from earshot.schemas import Health, Model, ModelList, Problem
+from app.audio.stft import WindowName
+from training.tasks import TaskName
+from earshot.schemas import Classification, Progress
 from earshot import DEFAULT_SERVER
 from earshot.retries import wait_before
 from earshot.uploads import Recording, Upload, opened

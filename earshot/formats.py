@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from app.inference.answers import Classification
+from earshot.schemas import Classification
 
 _CSV_COLUMNS = ("file", "label", "probability", "ranked", "reason", "error")
 

@@ -26,7 +26,7 @@ ALLOWED = {
         *("app.music.spectral_features", "app.rendering.spectrogram"),
     },
     "earshot": {
-        *("earshot", "app.api.schemas", "app.audio", "app.decoding", "app.checkpoints"),
+        *("earshot", "earshot.schemas", "app.audio", "app.decoding", "app.checkpoints"),
         *("app.inference", "app.api.api_keys", "app.loading", "app.settings", "training.cli"),
     },
 }

@@ -6,8 +6,8 @@ import logging
 import sys
 from pathlib import Path
 
-from app.audio.windows import WINDOWS
-from app.checkpoints.labels import TASKS
+from app.audio.stft import WINDOWS
+from training.tasks import TASKS
 from training.corpora import CORPORA
 
 

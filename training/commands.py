@@ -12,7 +12,7 @@ from rich.table import Table
 
 from app.checkpoints import store
 from app.checkpoints.card import Card
-from app.checkpoints.errors import CheckpointError
+from app.checkpoints.store import CheckpointError
 from training.corpora import CORPORA, TASK_CORPORA, CorpusError, urbansound8k
 from training.data_source import Source
 from training.evaluate import Evaluation, evaluate

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.checkpoints.labels import LABELS, TaskName
+from training.tasks import LABELS, TaskName
 from training.corpora import Clip, load_task, load_unlabelled
 from training.corpora.folders import load_folders
 from training.held_out import Folds

@@ -16,8 +16,8 @@ from rich.progress import track
 from app.audio.log_mel import LogMelConfig
 from app.checkpoints import store
 from app.checkpoints.card import Card
-from app.checkpoints.errors import CheckpointError
-from app.checkpoints.metrics import FamiliarityScores, ForeignScores, Metrics, Scores
+from app.checkpoints.store import CheckpointError
+from earshot.schemas import OodMetrics, OodScores, Metrics, Scores
 from app.inference.engine import OpenVinoEngine, recording_outputs
 from training import metrics as scores
 from training.corpora import Clip
@@ -29,7 +29,7 @@ _THREADS = 2
 _ANSWERED = 0.95
 
 Outputs = Sequence[NDArray[np.float32]]
-"""of each recording, shape `[clips, Card.outputs]`"""
+"""of each recording, shape `[clips, Card.output_size]`"""
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,10 @@ class Evaluation:
 
     def _familiarity(
         self, checkpoint: store.Checkpoint, clips: Sequence[Clip], held_out: Outputs
-    ) -> tuple[float | None, FamiliarityScores | None]:
+    ) -> tuple[float | None, OodMetrics | None]:
         """The threshold, chosen on what was held out, and how foreign clips fare by it."""
         card = checkpoint.card
-        if card.familiarity is None:
+        if card.ood is None:
             return None, None
         known = np.concatenate(held_out)[:, -1]
         threshold = round(float(np.quantile(known, 1 - _ANSWERED)), 4)
@@ -126,13 +126,13 @@ class Evaluation:
             usable = readable(strange, waveforms)
             outputs = _outputs(checkpoint.model, usable, waveforms, card.input)
             familiar = np.concatenate(outputs)[:, -1]
-            by_kind[kind] = ForeignScores(
+            by_kind[kind] = OodScores(
                 clips=len(familiar),
                 auroc=round(scores.auroc(known, familiar), 4),
                 refused=round(float(np.mean(familiar < threshold)), 4),
             )
         answered = round(float(np.mean(known >= threshold)), 4)
-        return threshold, FamiliarityScores(answered=answered, foreign=by_kind)
+        return threshold, OodMetrics(answered=answered, foreign=by_kind)
 
 
 def evaluate(
@@ -164,8 +164,8 @@ def evaluate(
         "metrics": measured.metrics,
         "sibling_metrics": tuple(each.metrics for each in of_siblings),
         "temperature": measured.temperature,
-        "familiarity": checkpoint.card.familiarity
-        and checkpoint.card.familiarity.model_copy(update={"threshold": measured.threshold}),
+        "familiarity": checkpoint.card.ood
+        and checkpoint.card.ood.model_copy(update={"threshold": measured.threshold}),
     }
     card = checkpoint.card.model_copy(update=update)
     return store.replace_card(checkpoint, card), [measured, *of_siblings]

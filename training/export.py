@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from app.audio.log_mel import LogMelConfig
 from app.checkpoints import store
-from app.checkpoints.card import Card, Familiarity
+from app.checkpoints.card import Card, OodDetector
 from training.corpora import Clip
 from training.data_source import Material, Source, prepare
 from training.dataset import FirstClips
@@ -83,7 +83,7 @@ def _learn_familiarity(
     source: Source,
     clips: Sequence[Clip],
     cache: Path,
-) -> Familiarity | None:
+) -> OodDetector | None:
     """Give the network its last output, where there is anything to learn it from."""
     foreign = source.load_foreign(record.task, clips)
     if foreign is None:
@@ -92,7 +92,7 @@ def _learn_familiarity(
     waveforms = decode_all([*material.train, *foreign.learned], sample_rate=rate, cache=cache)
     others = readable(foreign.learned, waveforms)
     add_familiarity(network, material.train, others, waveforms, record.input, record.training.seed)
-    return Familiarity(foreign=foreign.kinds)
+    return OodDetector(foreign=foreign.kinds)
 
 
 def write_weights(network: ResNetAudioClassifier, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from app.checkpoints.labels import TASKS, TaskName
+from training.tasks import TASKS, TaskName
 from training.corpora import TASK_CORPORA, Clip
 from training.recipes import HELD_OUT
 from training.splits import draw_folds

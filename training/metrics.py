@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
-from app.checkpoints.metrics import Scores
+from earshot.schemas import Scores
 from app.inference.engine import apply_temperature
 
 BINS = 15

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.checkpoints.labels import TaskName
+from training.tasks import TaskName
 from training.corpora import CORPORA, Clip, esc50, ravdess, urbansound8k
 from training.corpora.folders import load_folders
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from app.audio.windows import WINDOWS
-from app.checkpoints.labels import LABELS, TaskName
+from app.audio.stft import WINDOWS
+from training.tasks import LABELS, TaskName
 from training.corpora import load_corpora
 from training.dataset import AugmentedClips, TrainingSet
 from training.distill import DistillationSet

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from app.audio.log_mel import LogMelConfig
-from app.audio.windows import WindowName
-from app.checkpoints.labels import TaskName
+from app.audio.stft import WindowName
+from training.tasks import TaskName
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from app.audio.log_mel import LogMelConfig
 from app.checkpoints.card import Training
-from app.checkpoints.labels import TaskName
+from training.tasks import TaskName
 from training.networks.resnet import ResNetAudioClassifier
 
 RECORD = "run.json"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.checkpoints import store
 from app.checkpoints.card import Card
-from app.checkpoints.metrics import Metrics, Scores
+from earshot.schemas import Metrics, Scores
 
 MeasuredCard = tuple[Card, Metrics]
 
@@ -73,11 +73,11 @@ def familiarity_table(cards: Sequence[MeasuredCard]) -> str:
             str(foreign.clips),
             f"{foreign.auroc:.3f}",
             f"{foreign.refused:.1%}",
-            f"{metrics.familiarity.answered:.1%}",
+            f"{metrics.ood.answered:.1%}",
         )
         for card, metrics in cards
-        if metrics.familiarity is not None
-        for kind, foreign in metrics.familiarity.foreign.items()
+        if metrics.ood is not None
+        for kind, foreign in metrics.ood.foreign.items()
     ]
     return markdown(heading, rows)
 

@@ -9,9 +9,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from app.audio.log_mel import LogMelConfig
-from app.audio.windows import WindowName
+from app.audio.stft import WindowName
 from app.checkpoints import card
-from app.checkpoints.labels import TaskName
+from training.tasks import TaskName
 from training.corpora import Clip, licence
 from training.data_source import Material, Source, prepare
 from training.dataset import AugmentedClips, DrawnExamples, FirstClips, TrainingSet, TutoredSet

@@ -11,8 +11,8 @@ from torch.utils.data import Dataset
 
 from app.audio.clips import pad_or_repeat
 from app.audio.log_mel import log_mel
-from app.audio.windows import WINDOWS, WindowName
-from app.checkpoints.labels import LABELS
+from app.audio.stft import WINDOWS, WindowName
+from training.tasks import LABELS
 from app.decoding.errors import AudioError
 from app.decoding.recording import read_recording
 from training.corpora.clip import CorpusError

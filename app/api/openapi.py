@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from app.api.middleware.api_key import SCHEMES, is_open
 from app.api.problems import responses
-from app.api.schemas import Problem
+from earshot.schemas import Problem
 
 _METHODS = tuple(method.lower() for method in HTTPMethod)
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
-from app.audio.windows import WindowName
-from app.checkpoints.labels import TaskName
+from app.audio.stft import WindowName
+from training.tasks import TaskName
 
 Task = Annotated[TaskName, Path(description="what to listen for")]
 Window = Annotated[WindowName, Query(description="analysis window of the checkpoint that answers")]

@@ -12,8 +12,8 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import Match
 
 from app.api.problem_types import KINDS
-from app.api.schemas import Problem
-from app.checkpoints.errors import CheckpointError
+from earshot.schemas import Problem
+from app.checkpoints.store import CheckpointError
 from app.decoding import errors as audio
 from app.inference.batcher import OverloadedError
 from app.inference.class_activation import ClipError

@@ -9,8 +9,8 @@ import numpy as np
 from fastapi import Depends, Query
 from numpy.typing import NDArray
 
-from app.api import schemas
-from app.audio.windows import WindowName
+from earshot import schemas
+from app.audio.stft import WindowName
 from app.rendering.style import (
     MEDIA_TYPES,
     ColourMap,
@@ -103,7 +103,7 @@ def rounded(values: NDArray[np.floating], decimals: int) -> list[Any]:
 def _json(panels: Sequence[Panel]) -> bytes:
     content = schemas.Spectrograms(
         spectrograms=[
-            schemas.Spectrogram(
+            schemas.SpectrogramData(
                 title=panel.title,
                 times=rounded(panel.spectrogram.times, 4),
                 frequencies=rounded(panel.spectrogram.frequencies, 3),

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from app.api import problems
 from app.api.middleware.drain import Drain, draining
 from app.api.streamed import Streamed
-from app.inference.answers import Classification, Progress
+from earshot.schemas import Classification, Progress
 from app.inference.classifier import OnProgress
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from app.api.admission import Patience, Place, Places, Space
 from app.api.api_keys import Keys
 from app.api.middleware.drain import Drain
 from app.api.problems import too_late
-from app.inference.answers import Classification
+from earshot.schemas import Classification
 from app.inference.class_activation import Explainers
 from app.inference.classifier import Classifier, OnProgress
 from app.inference.decoding import Decoding

@@ -1,5 +1,5 @@
-"""From bytes to spectrogram: decode, resample, cut, STFT, mel, log. NumPy and SciPy only.
+"""From samples to spectrograms: clips, STFT, mel, log. Pure functions on NumPy and SciPy.
 
-The service and the training package call these same functions, so that what was learned
-and what is served cannot drift apart.
+The service and the training package call these same functions, so that training and serving
+cannot drift apart.
 """

@@ -1,4 +1,4 @@
-"""The front end: one clip's waveform to the picture that the network reads."""
+"""The log-mel spectrogram: from the waveform of one clip to the image that a network reads."""
 
 from typing import Literal, Self
 
@@ -6,20 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.audio.mel import band_edges, mel_filterbank
-from app.audio.stft import frame_count, power_spectrogram
-from app.audio.windows import WindowName
+from app.audio.mel import mel_band_edges, mel_filterbank
+from app.audio.stft import WindowName, frame_count, power_spectrogram
 
 # Below this spread (dB) a clip is digital silence or a constant: dividing would only
-# blow up rounding noise.
+# amplify rounding noise.
 _SMALLEST_SPREAD_DB = 1e-3
 
 
 class LogMelConfig(BaseModel):
-    """Parameters of the log-mel front end. They travel in a checkpoint's card."""
+    """Parameters of a checkpoint's input; they travel in its card."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["log-mel"] = "log-mel"
     sample_rate: int = Field(ge=4_000, le=192_000, description="Hz")
     clip_seconds: float = Field(gt=0, le=60, description="length of one clip")
     clip_hop_seconds: float = Field(gt=0, description="step between the clips of a long recording")
@@ -61,12 +61,12 @@ class LogMelConfig(BaseModel):
 
     @property
     def frames(self) -> int:
-        """Frames in one clip's spectrogram."""
+        """Frames in the spectrogram of one clip."""
         return frame_count(self.clip_samples, self.hop_length)
 
 
 def mel_power(clip: NDArray[np.float32], config: LogMelConfig) -> NDArray[np.float32]:
-    """Mel power spectrogram of `clip` (mono, at `config.sample_rate`).
+    """Compute the mel power spectrogram of `clip` (mono, at `config.sample_rate`).
 
     Returns float32, shape `[n_mels, frames]`, all >= 0.
     """
@@ -88,12 +88,12 @@ def mel_power(clip: NDArray[np.float32], config: LogMelConfig) -> NDArray[np.flo
 
 
 def mel_frequencies(config: LogMelConfig) -> NDArray[np.float64]:
-    """Centre frequencies of the mel bands, Hz, rising."""
-    return band_edges(config.n_mels, config.fmin, config.fmax)[1:-1]
+    """Return the centre frequencies of the mel bands, Hz, rising, shape `[n_mels]`."""
+    return mel_band_edges(config.n_mels, config.fmin, config.fmax)[1:-1]
 
 
 def power_to_db(power: NDArray[np.float32], *, amin: float, top_db: float) -> NDArray[np.float32]:
-    """10 log10 of `power`, at least `amin`, kept within `top_db` of the maximum.
+    """Return 10 log10 of `power`, at least `amin`, kept within `top_db` of the maximum.
 
     The same as `librosa.power_to_db(power, amin=amin, top_db=top_db)`.
     """
@@ -103,7 +103,7 @@ def power_to_db(power: NDArray[np.float32], *, amin: float, top_db: float) -> ND
 
 
 def normalise(db: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring one clip's spectrogram to mean 0 and standard deviation 1.
+    """Bring the spectrogram of one clip to mean 0 and standard deviation 1.
 
     Recordings come at any gain; this makes the network blind to it. A constant
     spectrogram (digital silence) becomes all zeros.
@@ -114,13 +114,9 @@ def normalise(db: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def log_mel(clip: NDArray[np.float32], config: LogMelConfig) -> NDArray[np.float32]:
-    """The network's input for one clip of `config.clip_samples` samples.
+    """Compute the network's input for one clip of `config.clip_samples` samples.
 
     Returns float32, shape `[n_mels, frames]`, mean 0 and standard deviation 1.
     """
-    db = power_to_db(
-        mel_power(clip, config),
-        amin=config.amin,
-        top_db=config.top_db,
-    )
+    db = power_to_db(mel_power(clip, config), amin=config.amin, top_db=config.top_db)
     return normalise(db)

@@ -24,7 +24,7 @@ def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mel < _BREAK_MEL, mel * _HZ_PER_MEL, exponential)
 
 
-def band_edges(n_mels: int, fmin: float, fmax: float) -> NDArray[np.float64]:
+def mel_band_edges(n_mels: int, fmin: float, fmax: float) -> NDArray[np.float64]:
     """Edges and centres of `n_mels` triangular bands, evenly spaced in mels from `fmin` to `fmax`.
 
     Returns:
@@ -58,7 +58,7 @@ def mel_filterbank(
         raise ValueError(
             f"need 0 <= fmin < fmax <= {sample_rate / 2:g} Hz, got fmin={fmin:g}, fmax={fmax:g}"
         )
-    edges = band_edges(n_mels, fmin, fmax)
+    edges = mel_band_edges(n_mels, fmin, fmax)
     bins = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (bins - lower) / (centre - lower)

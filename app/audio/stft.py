@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from functools import cache
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft
 
-from app.audio.windows import WINDOWS, WindowName
+WindowName = Literal["hann", "hamming", "rectangular"]
+WINDOWS: tuple[WindowName, ...] = get_args(WindowName)
 
 # w[n] = a0 - (1 - a0) cos(2 pi n / N): Harris, "On the use of windows for harmonic analysis
 # with the discrete Fourier transform", Proc. IEEE 66(1), 1978. a0 = 1 leaves no cosine.

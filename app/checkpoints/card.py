@@ -1,4 +1,4 @@
-"""A checkpoint's card: what it knows, how it hears, where it comes from, how good it is."""
+"""The card of a checkpoint: its labels, its input, its training and its metrics."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -6,13 +6,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.audio.log_mel import LogMelConfig
-from app.checkpoints.labels import TaskName
-from app.checkpoints.metrics import Metrics, Record
+from earshot.schemas import FrozenModel, Metrics, Slug
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Corpus(Record):
+class Corpus(FrozenModel):
     """One corpus that the checkpoint was trained on."""
 
     name: str
@@ -21,8 +20,8 @@ class Corpus(Record):
     groups: int = Field(ge=1, description="speakers or source recordings")
 
 
-class Training(Record):
-    """Where the weights come from."""
+class Training(FrozenModel):
+    """The origin of the weights."""
 
     corpora: tuple[Corpus, ...]
     held_out: dict[str, tuple[str, ...]] = Field(
@@ -35,40 +34,45 @@ class Training(Record):
         description="every setting of the training, as in `training.recipes.Recipe`",
     )
     seed: int
-    pretrained: str | None = Field(description="what the weights started from, if not at random")
+    pretrained: str | None = Field(description="origin of the initial weights, if not random")
 
 
-class Familiarity(Record):
-    """How the checkpoint knows what is like nothing that it was trained on.
+class OodDetector(FrozenModel):
+    """The detector of clips that are out of distribution: unlike all training data.
 
-    Beside the labels' logits the graph has one more output, the last: how familiar a clip is,
-    larger for what was trained on.
+    Beside the labels' logits the graph has one more output, the last: a score that is larger for
+    clips that are like the training data.
     """
 
-    foreign: tuple[str, ...] = Field(
-        min_length=1, description="what it learned to tell the familiar from: corpus and kind"
+    reason: Literal["out_of_distribution", "no_voice"] = Field(
+        default="out_of_distribution", description="given where a clip gets no label"
+    )
+    trained_on: tuple[str, ...] = Field(
+        min_length=1, description="corpus and kind of the out-of-distribution training clips"
     )
     threshold: float | None = Field(
         default=None,
-        description="a clip that is less familiar gets no label; "
+        description="a clip with a smaller score gets no label; "
         "null until `earshot evaluate` has run: all get one",
     )
 
 
-class Card(Record):
+class Card(FrozenModel):
     """The contents of `card.json`."""
 
-    schema_version: Literal[1] = 1
-    task: TaskName
+    schema_version: Literal[2] = 2
+    task: Slug
+    name: Slug = Field(description="of the checkpoint within its task")
     version: str = Field(min_length=1, description="of this checkpoint; a new training, a new one")
     created: date
     labels: tuple[str, ...] = Field(min_length=2)
+    network: str = Field(description="as in `training.networks`", examples=["resnet50"])
     input: LogMelConfig
     temperature: float = Field(
         gt=0, description="logits are divided by it before the softmax (Guo et al., ICML 2017)"
     )
-    familiarity: Familiarity | None = Field(
-        default=None, description="null: the graph does not tell it, and everything gets a label"
+    ood: OodDetector | None = Field(
+        default=None, description="null: the graph has no such output, and every clip gets a label"
     )
     training: Training
     metrics: Metrics | None = Field(description="null until `earshot evaluate` has run")
@@ -79,6 +83,6 @@ class Card(Record):
     files: dict[str, Sha256] = Field(min_length=1, description="file name -> SHA-256")
 
     @property
-    def outputs(self) -> int:
-        """Values that the graph gives for a clip: the labels' logits, and the familiarity."""
-        return len(self.labels) + (self.familiarity is not None)
+    def output_size(self) -> int:
+        """Values that the graph gives for a clip: the labels' logits, and the OOD score."""
+        return len(self.labels) + (self.ood is not None)

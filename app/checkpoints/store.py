@@ -1,34 +1,71 @@
-"""The store on disk: `<root>/<task>/<window>/{card.json, model.onnx, ...}`."""
+"""The store on disk: `<root>/<task>/<name>/{card.json, model.onnx, ...}`."""
 
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, NamedTuple
 
 from pydantic import ValidationError
 
-from app.audio.windows import WINDOWS, WindowName
 from app.checkpoints.card import Card
-from app.checkpoints.errors import (
-    CheckpointError,
-    DamagedCheckpointError,
-    MissingCheckpointError,
-)
-from app.checkpoints.labels import TASKS, TaskName
 
 CARD = "card.json"
 MODEL = "model.onnx"
 WEIGHTS = "model.safetensors"
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+class CheckpointError(Exception):
+    """A checkpoint cannot be used; the message says which and why.
+
+    CheckpointError
+    ├── MissingCheckpointError
+    │   └── UnknownTaskError
+    └── DamagedCheckpointError
+    """
+
+    problem_type: ClassVar[str] = "checkpoint-unavailable"
+
+
+class MissingCheckpointError(CheckpointError):
+    """The store has no such checkpoint, or not the file of it that is needed."""
+
+
+class UnknownTaskError(MissingCheckpointError):
+    """The store has no such task; the message lists those that it has."""
+
+    problem_type = "unknown-task"
+
+
+class DamagedCheckpointError(CheckpointError):
+    """The files of a checkpoint do not match its card."""
+
+
+class ModelKey(NamedTuple):
+    """The address of a checkpoint in a store; its text is `task/name`."""
+
+    task: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.name}"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint whose card is valid and whose files are what the card says."""
+    """A checkpoint whose card is valid and whose files match the card."""
 
     folder: Path
     card: Card
+
+    @property
+    def key(self) -> ModelKey:
+        """The address of the checkpoint in its store."""
+        return key_of(self.card)
 
     @property
     def model(self) -> Path:
@@ -41,66 +78,70 @@ class Checkpoint:
         return self.folder / WEIGHTS if WEIGHTS in self.card.files else None
 
 
-def checkpoint_folder(root: Path, task: TaskName, window: WindowName) -> Path:
-    """Where the checkpoint for `task` and `window` lies."""
-    return root / task / window
+def key_of(card: Card) -> ModelKey:
+    """Return the address of the checkpoint with this card."""
+    return ModelKey(card.task, card.name)
 
 
-def present(root: Path) -> list[tuple[TaskName, WindowName]]:
-    """The checkpoints that have a folder in the store, damaged ones too."""
-    return [
-        (task, window)
-        for task in TASKS
-        for window in WINDOWS
-        if checkpoint_folder(root, task, window).is_dir()
-    ]
+def list_checkpoints(root: Path) -> list[ModelKey]:
+    """List the checkpoints that have a folder in the store, damaged ones too, sorted.
+
+    Folders whose names are no lower-case words joined by hyphens are no checkpoints.
+
+    Raises OSError when the store cannot be read; a store that is not there is empty.
+    """
+    if not root.is_dir():
+        return []
+    return sorted(
+        ModelKey(task.name, folder.name)
+        for task in root.iterdir()
+        if _SLUG.fullmatch(task.name) and task.is_dir()
+        for folder in task.iterdir()
+        if _SLUG.fullmatch(folder.name) and folder.is_dir()
+    )
 
 
-def read_card(root: Path, task: TaskName, window: WindowName) -> Card:
-    """Read a checkpoint's card, and leave its other files alone.
+def read_card(root: Path, key: ModelKey) -> Card:
+    """Read the card of a checkpoint, without its other files.
 
     Raises:
         MissingCheckpointError: there is no such folder.
-        DamagedCheckpointError: the card is missing or not as it should be.
+        DamagedCheckpointError: the card is missing or invalid.
     """
-    folder = checkpoint_folder(root, task, window)
+    folder = _folder(root, key)
     if not folder.is_dir():
-        raise MissingCheckpointError(f"no checkpoint for {task} with the {window} window")
+        raise MissingCheckpointError(f"no checkpoint {key} in {root}")
     card = _parse_card(folder / CARD)
-    if (card.task, card.input.window) != (task, window):
-        raise DamagedCheckpointError(
-            f"{task}/{window}: the card is for {card.task}/{card.input.window}"
-        )
+    if key_of(card) != key:
+        raise DamagedCheckpointError(f"{key}: the card is for {key_of(card)}")
     if MODEL not in card.files:
-        raise DamagedCheckpointError(f"{task}/{window}: the card lists no {MODEL}")
+        raise DamagedCheckpointError(f"{key}: the card lists no {MODEL}")
     return card
 
 
-def load(root: Path, task: TaskName, window: WindowName) -> Checkpoint:
-    """Read a checkpoint's card and check the hash of each file.
+def load(root: Path, key: ModelKey) -> Checkpoint:
+    """Read the card of a checkpoint and verify the hash of each file.
 
     Raises:
         MissingCheckpointError: there is no such folder.
-        DamagedCheckpointError: the card or a file is missing or not as it should be.
+        DamagedCheckpointError: the card or a file is missing, or does not match.
     """
-    card = read_card(root, task, window)
-    folder = checkpoint_folder(root, task, window)
+    card = read_card(root, key)
+    folder = _folder(root, key)
     for name, expected in card.files.items():
         try:
             found = sha256(folder / name)
         except FileNotFoundError as error:
-            raise DamagedCheckpointError(f"{task}/{window}: {name} is missing") from error
+            raise DamagedCheckpointError(f"{key}: {name} is missing") from error
         except OSError as error:
-            raise DamagedCheckpointError(f"{task}/{window}: cannot read {name}: {error}") from error
+            raise DamagedCheckpointError(f"{key}: cannot read {name}: {error}") from error
         if found != expected:
-            raise DamagedCheckpointError(
-                f"{task}/{window}: {name} does not have the SHA-256 of its card"
-            )
+            raise DamagedCheckpointError(f"{key}: {name} does not have the SHA-256 of its card")
     return Checkpoint(folder, card)
 
 
 def require_writable(root: Path) -> None:
-    """Make the store `root` where it is missing, before work is begun that shall end in it.
+    """Create the store `root` where it is missing, before long work that ends in it.
 
     Raises CheckpointError when it cannot be written.
     """
@@ -113,7 +154,7 @@ def require_writable(root: Path) -> None:
 
 
 def save(root: Path, card: Card, files: Mapping[str, Path]) -> Checkpoint:
-    """Write a checkpoint, all or nothing, in place of the one that may be there.
+    """Write a checkpoint atomically, in place of the one that may be there.
 
     Args:
         root: the store.
@@ -125,7 +166,7 @@ def save(root: Path, card: Card, files: Mapping[str, Path]) -> Checkpoint:
     """
     if MODEL not in files:
         raise CheckpointError(f"a checkpoint needs a {MODEL}, got {', '.join(files) or 'nothing'}")
-    folder = checkpoint_folder(root, card.task, card.input.window)
+    folder = _folder(root, key_of(card))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
@@ -146,7 +187,7 @@ def save(root: Path, card: Card, files: Mapping[str, Path]) -> Checkpoint:
 
 
 def replace_card(checkpoint: Checkpoint, card: Card) -> Checkpoint:
-    """Write a new card for the same files, all or nothing.
+    """Write a new card for the same files, atomically.
 
     Raises CheckpointError when the store cannot be written.
     """
@@ -161,9 +202,13 @@ def replace_card(checkpoint: Checkpoint, card: Card) -> Checkpoint:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _folder(root: Path, key: ModelKey) -> Path:
+    return root / key.task / key.name
 
 
 def _parse_card(path: Path) -> Card:

@@ -17,8 +17,8 @@ from app.decoding.errors import (
     EmptyAudioError,
     UnsupportedAudioError,
 )
-from app.decoding.formats import ACCEPTED_FORMATS, is_mp4_or_webm
-from app.decoding.source import AudioInfo, downmix
+from app.decoding.source import AudioMetadata
+from earshot.audio_formats import ACCEPTED_FORMATS
 
 # Only these demuxers and decoders ever see an upload: FFmpeg also knows playlists and
 # network protocols, which could be made to read other files.
@@ -35,7 +35,7 @@ _BLOCK_FRAMES = 1 << 15
 _PADDING = 0.1
 
 
-class AvSource:
+class FfmpegSource:
     """A recording that FFmpeg has opened; see `AudioSource`."""
 
     def __init__(
@@ -44,7 +44,7 @@ class AvSource:
         self._container = container
         self._stream = stream
         name = container.format.name.split(",")[0]
-        self.info = AudioInfo(
+        self.metadata = AudioMetadata(
             sample_rate=stream.codec_context.sample_rate,
             channels=stream.codec_context.channels,
             format=_NAMES.get(name, name),
@@ -55,52 +55,52 @@ class AvSource:
         """See `AudioSource.blocks`."""
         decoded = 0
         try:
-            for block in _without_padding(self._joined_frames(), *self._declared_end()):
+            for block in _without_padding(self._joined_blocks(), *self._declared_end()):
                 yield block
-                decoded += block.size
+                decoded += len(block)
         except av.error.MemoryError as error:
             raise DecoderFailedError(_TOO_MUCH_MEMORY) from error
         except av.error.FFmpegError as error:
             raise CorruptAudioError(
-                f"the {self.info.format} file is damaged after about "
-                f"{decoded / self.info.sample_rate:.2f} s: {error.strerror}"
+                f"the {self.metadata.format} file is damaged after about "
+                f"{decoded / self.metadata.sample_rate:.2f} s: {error.strerror}"
             ) from error
-        found = decoded / self.info.sample_rate
-        declared = self.info.seconds
+        found = decoded / self.metadata.sample_rate
+        declared = self.metadata.seconds
         if declared is not None and found < declared - _PADDING:
             raise CorruptAudioError(
-                f"the {self.info.format} file is truncated: it declares {declared:.2f} s of "
+                f"the {self.metadata.format} file is truncated: it declares {declared:.2f} s of "
                 f"sound and holds {found:.2f} s"
             )
 
     def _declared_end(self) -> tuple[int, int]:
-        """How many samples are declared, and how many more can be an encoder's padding."""
-        declared, rate = self.info.seconds, self.info.sample_rate
+        """Return how many samples are declared, and how many more can be encoder padding."""
+        declared, rate = self.metadata.seconds, self.metadata.sample_rate
         return (0, 0) if declared is None else (round(declared * rate), round(_PADDING * rate))
 
-    def _joined_frames(self) -> Iterator[NDArray[np.float32]]:
-        """Frames hold a fiftieth of a second: whoever works on blocks wants longer ones."""
+    def _joined_blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Join the frames, which hold a fiftieth of a second each, to longer blocks."""
         held = AudioFifo()
         for frame in self._container.decode(self._stream):
-            if frame.sample_rate != self.info.sample_rate:
+            if frame.sample_rate != self.metadata.sample_rate:
                 raise CorruptAudioError(
-                    f"the {self.info.format} file changes its sample rate from "
-                    f"{self.info.sample_rate} to {frame.sample_rate} Hz"
+                    f"the {self.metadata.format} file changes its sample rate from "
+                    f"{self.metadata.sample_rate} to {frame.sample_rate} Hz"
                 )
             frame.pts = None  # else a gap in the times would be an error
             try:
                 held.write(frame)
             except ValueError:  # other channels, or another sample format, from here on
-                yield from _taken(held)
+                yield from _drain(held)
                 held = AudioFifo()
                 held.write(frame)
             if held.samples >= _BLOCK_FRAMES:
-                yield from _taken(held)
-        yield from _taken(held)
+                yield from _drain(held)
+        yield from _drain(held)
 
 
 @contextmanager
-def open_av(data: bytes) -> Iterator[AvSource]:
+def open_ffmpeg(data: bytes) -> Iterator[FfmpegSource]:
     """Open a recording held in memory.
 
     Raises:
@@ -118,7 +118,7 @@ def open_av(data: bytes) -> Iterator[AvSource]:
     except av.error.MemoryError as error:
         raise DecoderFailedError(_TOO_MUCH_MEMORY) from error
     except av.error.FFmpegError as error:
-        if is_mp4_or_webm(data):
+        if _is_mp4_or_webm(data):
             raise CorruptAudioError(
                 f"the file begins as MP4/M4A or WebM but cannot be read, it may be truncated: "
                 f"{error.strerror}"
@@ -138,17 +138,17 @@ def open_av(data: bytes) -> Iterator[AvSource]:
             )
         if not stream.codec_context.sample_rate or not stream.codec_context.channels:
             raise CorruptAudioError("the sound track declares no sample rate or no channels")
-        yield AvSource(container, stream, data)
+        yield FfmpegSource(container, stream, data)
 
 
 def _without_padding(
     blocks: Iterator[NDArray[np.float32]], end: int, padding: int
 ) -> Iterator[NDArray[np.float32]]:
-    """What is before sample `end`; all, where so much follows that it is no `padding`."""
+    """Yield what is before sample `end`; all, where more follows than `padding`."""
     position = 0
     held: list[NDArray[np.float32]] = []
     for block in blocks:
-        position += block.size
+        position += len(block)
         if position <= end:
             yield block
             continue
@@ -158,22 +158,22 @@ def _without_padding(
             held = []
     if held:
         last = np.concatenate(held)
-        if last.size > position - end:
+        if len(last) > position - end:
             yield last[: end - position]
 
 
-def _taken(held: AudioFifo) -> Iterator[NDArray[np.float32]]:
-    """All that is held as one block of shape `[frames]`, or nothing."""
+def _drain(held: AudioFifo) -> Iterator[NDArray[np.float32]]:
+    """Yield all that is held as one block `[frames, channels]`, or nothing."""
     frame = held.read()
     if frame is not None:
         (planar,) = av.AudioResampler(format="fltp").resample(frame)
-        yield downmix(planar.to_ndarray().astype(np.float32, copy=False).T)
+        yield planar.to_ndarray().astype(np.float32, copy=False).T
 
 
 def _declared_seconds(
     container: av.container.InputContainer, stream: av.AudioStream, data: bytes
 ) -> float | None:
-    """Duration of the sound track, where the file itself says one."""
+    """Return the duration of the sound track, where the file itself declares one."""
     # Of these FFmpeg guesses it from the bit rate.
     if container.format.name == "aac" or (container.format.name == "mp3" and not _has_xing(data)):
         return None
@@ -185,17 +185,22 @@ def _declared_seconds(
 
 
 def _has_xing(data: bytes) -> bool:
-    """Whether the first frame of an MP3 is one that tells how many there are."""
+    """Return whether the first frame of an MP3 is one that tells how many there are."""
     start = _id3_size(data)
     first_frame = bytes(data[start : start + _LONGEST_MP3_FRAME])
     return b"Xing" in first_frame or b"Info" in first_frame
 
 
 def _id3_size(data: bytes) -> int:
-    """Bytes of the ID3v2 tag in front (id3.org, ID3v2.4.0: four times seven bits, and a header)."""
+    """Return the bytes of the ID3v2 tag in front (ID3v2.4.0: four times seven bits, a header)."""
     if data[:3] != b"ID3" or len(data) < 10:
         return 0
     size = 0
     for byte in data[6:10]:
         size = size << 7 | byte & 0x7F
     return size + 10
+
+
+def _is_mp4_or_webm(data: bytes) -> bool:
+    """Return whether the first bytes are an MP4 `ftyp` box or an EBML header (WebM, Matroska)."""
+    return data[4:8] == b"ftyp" or data[:4] == b"\x1a\x45\xdf\xa3"

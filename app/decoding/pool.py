@@ -1,5 +1,6 @@
-"""FFmpeg kept out of this process: files are decoded by others, which may break down over them."""
+"""Decode with FFmpeg in other processes, which may break down over hostile files."""
 
+import asyncio
 import fcntl
 import logging
 import os
@@ -9,17 +10,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.decoding import protocol as messages
+from app.decoding import protocol
 from app.decoding.errors import DecoderFailedError
-from app.decoding.source import AudioInfo, AudioSource
+from app.decoding.source import AudioMetadata, AudioSource
 
 log = logging.getLogger(__name__)
 
@@ -27,49 +28,61 @@ _ROOT = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60.0
 _STOP_SECONDS = 0.5
 _PIPE_BYTES = 1 << 20
-_ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHOME")
-_SAMPLE_BYTES = 4
+_KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHOME")
 
 
 class DecoderPool:
-    """Up to so many processes of `app.decoding.worker`, one file in each at a time.
+    """A pool of processes of `app.decoding.worker`, one file in each at a time.
 
     They start when they are first needed, and last. One that breaks down, or does not stop when
-    it should, is ended and replaced. Safe to use from many threads.
+    it should, is ended and replaced.
     """
 
-    def __init__(self, count: int, *, seconds: float, memory_bytes: int) -> None:
-        """Start none yet.
+    def __init__(self, size: int, *, timeout_seconds: float, memory_bytes: int) -> None:
+        """Start no process yet.
 
         Args:
-            count: processes at the same time.
-            seconds: longest that may be waited for the samples of one file, in all.
+            size: processes at the same time.
+            timeout_seconds: longest wait for the samples of one file, in all.
             memory_bytes: that a process may have for data, its files included.
         """
-        self._free = threading.Semaphore(count)
-        self._seconds = seconds
+        self._limiter = asyncio.Semaphore(size)
+        self._timeout_seconds = timeout_seconds
         self._memory_bytes = memory_bytes
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
         self._closed = False
 
+    @asynccontextmanager
+    async def reserve(self) -> AsyncIterator["DecoderSlot"]:
+        """Wait for a slot, first come, first served; on the event loop, where waiting is cheap.
+
+        Were recordings to wait on worker threads, those that are being decoded would find no
+        thread to go on with.
+        """
+        await self._limiter.acquire()
+        slot = DecoderSlot(self, self._limiter)
+        try:
+            yield slot
+        finally:
+            slot.release_unused()
+
     @contextmanager
     def open(self, data: bytes) -> Iterator[AudioSource]:
-        """Open a recording held in memory, as `app.decoding.ffmpeg.open_av` does.
+        """Open a recording held in memory, as `app.decoding.ffmpeg.open_ffmpeg` does.
 
-        Waits while all processes are at work. No more than a few blocks are decoded ahead.
+        Called by whoever has a slot, on any thread. No more than a few blocks are decoded ahead.
 
         Raises:
-            AudioError: as `open_av`, from here or from the source's blocks; an
-                UndecodableAudioError where the process breaks down, or takes too long.
+            AudioError: as `open_ffmpeg`, from here or from the source's blocks; a
+                DecoderFailedError where the process breaks down, or takes too long.
             RuntimeError: no process can be started.
         """
-        with self._free:
-            process = self._take()
-            try:
-                yield _Source(process, data, self._seconds)
-            finally:
-                self._give_back(process)
+        process = self._take_process()
+        try:
+            yield _ProcessSource(process, data, self._timeout_seconds)
+        finally:
+            self._return_process(process)
 
     def close(self) -> None:
         """End all processes, those at work as soon as their file is done with."""
@@ -77,54 +90,82 @@ class DecoderPool:
             self._closed = True
             idle, self._idle = self._idle, []
         for process in idle:
-            process.end()
+            process.kill()
 
-    def process_ids(self) -> list[int]:
-        """Of the processes that wait for a file."""
+    def idle_process_ids(self) -> list[int]:
+        """Return the ids of the processes that wait for a file."""
         with self._lock:
             return [process.id for process in self._idle]
 
-    def _take(self) -> "_Process":
+    def _take_process(self) -> "_Process":
         with self._lock:
             while self._idle:
                 process = self._idle.pop()
-                if process.lives():
+                if process.is_alive():
                     return process
-                process.end()
-        return _Process(self._memory_bytes, self._seconds)
+                process.kill()
+        return _Process(self._memory_bytes, self._timeout_seconds)
 
-    def _give_back(self, process: "_Process") -> None:
-        if not process.is_free():
-            process.end()
+    def _return_process(self, process: "_Process") -> None:
+        if not process.abandon_file():
+            process.kill()
             return
         with self._lock:
             if not self._closed:
                 self._idle.append(process)
                 return
-        process.end()
+        process.kill()
 
 
-class _Source:
+class DecoderSlot:
+    """The right to one process of a pool, until its file is decoded or abandoned."""
+
+    def __init__(self, pool: DecoderPool, limiter: asyncio.Semaphore) -> None:
+        self._pool = pool
+        self._limiter = limiter
+        self._loop = asyncio.get_running_loop()
+        self._is_used = threading.Lock()  # taken once, by whoever is to release the slot
+
+    @contextmanager
+    def open(self, data: bytes) -> Iterator[AudioSource]:
+        """Open a file once; see `DecoderPool.open`. Called on a worker thread."""
+        if not self._is_used.acquire(blocking=False):
+            raise RuntimeError("the slot was released before the file was opened")
+        try:
+            with self._pool.open(data) as source:
+                yield source
+        finally:
+            # By the thread: whoever asked may be gone while the process is still at work.
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits
+                self._loop.call_soon_threadsafe(self._limiter.release)
+
+    def release_unused(self) -> None:
+        """Release the slot where no file was opened; on the event loop."""
+        if self._is_used.acquire(blocking=False):
+            self._limiter.release()
+
+
+class _ProcessSource:
     """A recording that a process has opened; see `AudioSource`."""
 
-    def __init__(self, process: "_Process", data: bytes, seconds: float) -> None:
+    def __init__(self, process: "_Process", data: bytes, timeout_seconds: float) -> None:
         self._process = process
-        process.begin(data, seconds)
-        self.info: AudioInfo = process.info()
+        process.send_file(data, timeout_seconds)
+        self.metadata: AudioMetadata = process.read_metadata()
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """See `AudioSource.blocks`."""
-        while (block := self._process.block()) is not None:
+        while (block := self._process.read_block()) is not None:
             yield block
 
 
 class _Process:
     """A process of `app.decoding.worker`."""
 
-    def __init__(self, memory_bytes: int, seconds: float) -> None:
-        """Start it, and wait until it is ready; raises RuntimeError where it does not get so."""
+    def __init__(self, memory_bytes: int, cpu_seconds: float) -> None:
+        """Start it, and wait until it is ready; raises RuntimeError where it never is."""
         command = [sys.executable, "-P", "-m", "app.decoding.worker"]
-        options = ["--memory", str(memory_bytes), "--seconds", str(seconds)]
+        options = ["--memory", str(memory_bytes), "--seconds", str(cpu_seconds)]
         try:
             self._process = subprocess.Popen(
                 command + options,
@@ -136,9 +177,12 @@ class _Process:
         except OSError as error:
             raise RuntimeError(f"no decoder can be started: {error}") from error
         self.id = self._process.pid
-        self._stdin, self._stdout = _number(self._process.stdin), _number(self._process.stdout)
-        self._at_work = False
-        self._patience = self._left = _START_SECONDS
+        self._stdin, self._stdout = (
+            _file_descriptor(self._process.stdin),
+            _file_descriptor(self._process.stdout),
+        )
+        self._is_busy = False
+        self._timeout = self._left = _START_SECONDS
         os.set_blocking(self._stdin, False)
         # Otherwise a file, and a block of samples, take many turns of the two processes.
         with suppress(OSError):
@@ -147,14 +191,14 @@ class _Process:
         try:
             self._await_ready()
         except DecoderFailedError as error:
-            self.end()
+            self.kill()
             raise RuntimeError(f"a decoder does not start: {error}") from error
 
-    def lives(self) -> bool:
-        """Whether it has not ended."""
+    def is_alive(self) -> bool:
+        """Return whether it has not ended."""
         return self._process.poll() is None
 
-    def end(self) -> None:
+    def kill(self) -> None:
         """End it, whatever it does."""
         self._process.kill()
         self._process.wait()
@@ -162,64 +206,65 @@ class _Process:
             if pipe is not None:
                 pipe.close()
 
-    def begin(self, data: bytes, seconds: float) -> None:
-        """Send a file, on which up to `seconds` may be waited."""
-        self._patience = self._left = seconds
-        self._at_work = True
-        self._send(messages.DECODE + messages.REQUEST_SIZE.pack(len(data)))
+    def send_file(self, data: bytes, timeout_seconds: float) -> None:
+        """Send a file, on which up to `timeout_seconds` are waited in all."""
+        self._timeout = self._left = timeout_seconds
+        self._is_busy = True
+        self._send(protocol.DECODE + protocol.REQUEST_SIZE.pack(len(data)))
         self._send(data)
 
-    def info(self) -> AudioInfo:
-        """Facts of the file, which come first."""
-        kind, body = self._answer()
-        if kind == messages.INFO:
+    def read_metadata(self) -> AudioMetadata:
+        """Read the metadata of the file, which come first."""
+        kind, body = self._read_reply()
+        if kind == protocol.METADATA:
             with suppress(ValueError):
-                return messages.unpack_info(body)
-        raise self._broken("it says what it should not")
+                return protocol.unpack_metadata(body)
+        raise self._failure("its reply is invalid")
 
-    def block(self) -> NDArray[np.float32] | None:
-        """The next samples of the file, None after the last."""
-        kind, body = self._answer()
-        if kind == messages.BLOCK and body and len(body) % _SAMPLE_BYTES == 0:
-            return np.frombuffer(body, np.float32)
-        if kind == messages.END:
-            self._at_work = False
+    def read_block(self) -> NDArray[np.float32] | None:
+        """Read the next samples of the file, None after the last."""
+        kind, body = self._read_reply()
+        if kind == protocol.BLOCK:
+            with suppress(ValueError):
+                return protocol.unpack_block(body)
+        if kind == protocol.END:
+            self._is_busy = False
             return None
-        raise self._broken("it says what it should not")
+        raise self._failure("its reply is invalid")
 
-    def is_free(self) -> bool:
-        """Give up the file, where that is not done with; whether the next can be sent."""
-        if not self._at_work or not self.lives():
-            return self.lives()
-        self._patience = self._left = _STOP_SECONDS
+    def abandon_file(self) -> bool:
+        """Abandon the file, where that is not done with; return whether the next can be sent."""
+        if not self._is_busy or not self.is_alive():
+            return self.is_alive()
+        self._timeout = self._left = _STOP_SECONDS
         try:
-            self._send(messages.STOP)
+            self._send(protocol.STOP)
             self._await_ready()
         except DecoderFailedError:
             return False
-        self._at_work = False
+        self._is_busy = False
         return True
 
     def _await_ready(self) -> None:
-        while self._receive()[0] != messages.READY:
+        while self._receive()[0] != protocol.READY:
             pass
 
-    def _answer(self) -> tuple[bytes, bytearray]:
-        """What it says of the file, as kind and body; raises what it refuses the file for."""
+    def _read_reply(self) -> tuple[bytes, bytearray]:
+        """Read a reply, as kind and body; raises the error that it may report."""
         kind, body = self._receive()
-        if kind != messages.REFUSED:
+        if kind != protocol.ERROR:
             return kind, body
-        self._at_work = False
+        self._is_busy = False
         try:
-            error = messages.unpack_error(body)
+            error = protocol.unpack_error(body)
         except ValueError:
-            error = self._broken("it says what it should not")
+            error = self._failure("its reply is invalid")
         raise error
 
     def _receive(self) -> tuple[bytes, bytearray]:
-        kind, size = messages.HEAD.unpack(self._read(messages.HEAD.size))
-        if size > messages.LARGEST:
-            raise self._broken("it says what it should not")
+        kind, size = protocol.HEAD.unpack(self._read(protocol.HEAD.size))
+        if size > protocol.MAX_BODY_BYTES:
+            raise self._failure("its reply is invalid")
         return kind, self._read(size)
 
     def _read(self, size: int) -> bytearray:
@@ -229,7 +274,7 @@ class _Process:
             self._wait(self._stdout, select.POLLIN)
             read = os.readv(self._stdout, [left])
             if not read:
-                raise self._broken("it ended")
+                raise self._failure("it ended")
             left = left[read:]
         return body
 
@@ -242,10 +287,10 @@ class _Process:
             except BlockingIOError:
                 continue
             except BrokenPipeError:
-                raise self._broken("it ended") from None
+                raise self._failure("it ended") from None
 
     def _wait(self, number: int, event: int) -> None:
-        """Wait until a pipe can be used, for as long as patience lasts."""
+        """Wait until a pipe can be used, until the timeout."""
         poll = select.poll()
         poll.register(number, event)
         began = time.monotonic()
@@ -254,27 +299,27 @@ class _Process:
         if not ready:
             self._process.kill()
             raise DecoderFailedError(
-                f"decoding the file takes longer than the {self._patience:g} s that it may"
+                f"decoding the file takes longer than the {self._timeout:g} s that it may"
             )
 
-    def _broken(self, how: str) -> DecoderFailedError:
-        """What is told of a file over which the process broke down; it is ended."""
+    def _failure(self, reason: str) -> DecoderFailedError:
+        """End the process, and return the error for the file over which it broke down."""
         self._process.kill()
         status = self._process.wait()
-        log.warning("a decoder broke down over a file: %s (status %d)", how, status)
+        log.warning("a decoder broke down over a file: %s (status %d)", reason, status)
         if status == -signal.SIGXCPU:
             return DecoderFailedError(
-                f"decoding the file takes longer than the {self._patience:g} s that it may"
+                f"decoding the file takes longer than the {self._timeout:g} s that it may"
             )
         return DecoderFailedError("the decoder broke down over the file; it may be damaged")
 
 
 def _environment() -> dict[str, str]:
-    """What Python needs to find the same packages; nothing of what the service knows."""
-    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    """Return what Python needs to find the same packages, and nothing that is secret."""
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     return kept | {"PYTHONPATH": str(_ROOT), "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _number(pipe: IO[bytes] | None) -> int:
+def _file_descriptor(pipe: IO[bytes] | None) -> int:
     assert pipe is not None
     return pipe.fileno()

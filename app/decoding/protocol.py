@@ -1,51 +1,47 @@
-"""What the service and a decoder's process say to each other; see `app.decoding.worker`.
+"""The messages between the service and a decoder process; see `app.decoding.worker`.
 
-A request is `DECODE`, a size and a file of that size, or `STOP`. What is answered is told by its
-first byte, followed by a size and so many bytes.
+A request is `DECODE`, a size and a file of that size, or `STOP`. A reply is its kind in one byte,
+a size and a body of that size.
 """
 
 import json
 import struct
 from dataclasses import asdict
 
-from app.decoding import errors
-from app.decoding.source import AudioInfo
+import numpy as np
+from numpy.typing import NDArray
+
+from app.decoding.errors import AudioError
+from app.decoding.source import AudioMetadata
 
 DECODE = b"D"
 STOP = b"S"
-"""give up the file that is being decoded; answered with `READY`, whatever was being done"""
+"""abandon the file that is being decoded; replied to with `READY` in any case"""
 
 READY = b"R"
-INFO = b"I"
+METADATA = b"M"
 BLOCK = b"B"
-"""float32 samples"""
+"""how many channels, and float32 samples, one channel after the other"""
 END = b"E"
-REFUSED = b"X"
+ERROR = b"X"
 """an `AudioError`; the file is done with"""
 
 REQUEST_SIZE = struct.Struct("<Q")
 HEAD = struct.Struct("<cI")
-LARGEST = 1 << 24
-"""bytes of an answer; more is no answer of ours"""
+_CHANNELS = struct.Struct("<I")
+MAX_BODY_BYTES = 1 << 24
+"""of a reply; a larger one is not by our worker"""
 
-_ERRORS = {
-    kind.__name__: kind
-    for kind in (
-        errors.CorruptAudioError,
-        errors.EmptyAudioError,
-        errors.DecoderFailedError,
-        errors.UnsupportedAudioError,
-    )
-}
+_ERRORS = {kind.__name__: kind for kind in AudioError.__subclasses__()}
 
 
-def pack_info(info: AudioInfo) -> bytes:
-    """The body of an `INFO`."""
-    return json.dumps(asdict(info)).encode()
+def pack_metadata(metadata: AudioMetadata) -> bytes:
+    """Pack the body of a `METADATA`."""
+    return json.dumps(asdict(metadata)).encode()
 
 
-def unpack_info(body: bytes | bytearray) -> AudioInfo:
-    """What `pack_info` packed; raises ValueError where it is something else."""
+def unpack_metadata(body: bytes | bytearray) -> AudioMetadata:
+    """Unpack the result of `pack_metadata`; raises ValueError where it is something else."""
     match json.loads(body):
         case {
             "sample_rate": int(sample_rate),
@@ -53,17 +49,32 @@ def unpack_info(body: bytes | bytearray) -> AudioInfo:
             "format": str(format_),
             "seconds": float() | None as seconds,
         } if sample_rate > 0 and channels > 0:
-            return AudioInfo(sample_rate, channels, format_, seconds)
-    raise ValueError("no facts about a recording")
+            return AudioMetadata(sample_rate, channels, format_, seconds)
+    raise ValueError("no metadata of a recording")
 
 
-def pack_error(error: errors.AudioError) -> bytes:
-    """The body of a `REFUSED`."""
+def pack_block(block: NDArray[np.float32]) -> tuple[bytes, memoryview]:
+    """Pack the body of a `BLOCK` of shape `[frames, channels]`, in parts."""
+    planar = np.ascontiguousarray(block.T, np.float32)
+    return _CHANNELS.pack(len(planar)), planar.reshape(-1).view(np.uint8).data
+
+
+def unpack_block(body: bytes | bytearray) -> NDArray[np.float32]:
+    """Unpack the result of `pack_block`; raises ValueError where it is something else."""
+    if len(body) <= _CHANNELS.size:
+        raise ValueError("no samples of a recording")
+    (channels,) = _CHANNELS.unpack_from(body)
+    samples: NDArray[np.float32] = np.frombuffer(body, np.float32, offset=_CHANNELS.size)
+    return samples.reshape(channels, -1).T
+
+
+def pack_error(error: AudioError) -> bytes:
+    """Pack the body of an `ERROR`."""
     return json.dumps([type(error).__name__, str(error)]).encode()
 
 
-def unpack_error(body: bytes | bytearray) -> errors.AudioError:
-    """What `pack_error` packed; raises ValueError where it is something else."""
+def unpack_error(body: bytes | bytearray) -> AudioError:
+    """Unpack the result of `pack_error`; raises ValueError where it is something else."""
     match json.loads(body):
         case [str(name), str(message)] if name in _ERRORS:
             return _ERRORS[name](message)

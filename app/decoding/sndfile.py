@@ -10,8 +10,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from app.decoding.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
-from app.decoding.formats import ACCEPTED_FORMATS
-from app.decoding.source import BLOCK_FRAMES, AudioInfo, downmix
+from app.decoding.source import BLOCK_FRAMES, AudioMetadata
+from earshot.audio_formats import ACCEPTED_FORMATS
 
 # libsndfile's name of each container that is accepted, and ours.
 _FORMATS = {
@@ -24,11 +24,8 @@ _FORMATS = {
     "OGG": "ogg",
 }
 # SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING of sndfile.h.
-_NOT_OURS = (1, 4)
+_UNSUPPORTED = (1, 4)
 _INT16_STEP = np.float32(1 / 32_768)
-# What libsndfile says of a FLAC that was written to a pipe: its length is not known.
-_UNKNOWN_FRAMES = 0x7FFF_FFFF_FFFF_FFFF
-_OGG_CODEC = slice(28, 33)  # the first bytes after the header of the first page
 # Programs that write a WAV to a pipe cannot know its length; they leave 0 or a number near
 # 2^31 or 2^32 in its place.
 _PLACEHOLDER_SIZE = 0x7FFF_0000
@@ -48,12 +45,12 @@ class _Memory(io.BytesIO):
             return self.tell()
 
 
-class SoundFileSource:
+class SndfileSource:
     """A recording that libsndfile has opened; see `AudioSource`."""
 
     def __init__(self, file: soundfile.SoundFile) -> None:
         self._file = file
-        self.info = AudioInfo(
+        self.metadata = AudioMetadata(
             sample_rate=file.samplerate,
             channels=file.channels,
             format=_FORMATS[file.format],
@@ -68,22 +65,22 @@ class SoundFileSource:
                 block = self._read()
             except soundfile.LibsndfileError as error:
                 raise CorruptAudioError(
-                    f"the {self.info.format} file is damaged after "
-                    f"{decoded / self.info.sample_rate:.2f} s: {error.error_string}"
+                    f"the {self.metadata.format} file is damaged after "
+                    f"{decoded / self.metadata.sample_rate:.2f} s: {error.error_string}"
                 ) from error
             if not len(block):
                 break
             decoded += len(block)
-            yield downmix(block)
+            yield block
         if decoded < self._file.frames:
             raise CorruptAudioError(
-                f"the {self.info.format} file is truncated: it declares "
-                f"{self.info.seconds:.2f} s of sound and holds "
-                f"{decoded / self.info.sample_rate:.2f} s"
+                f"the {self.metadata.format} file is truncated: it declares "
+                f"{self.metadata.seconds:.2f} s of sound and holds "
+                f"{decoded / self.metadata.sample_rate:.2f} s"
             )
 
     def _read(self) -> NDArray[np.float32]:
-        """The next frames as float32, shape `[frames, channels]`; none at the end."""
+        """Read the next frames as float32, shape `[frames, channels]`; none at the end."""
         if self._file.subtype != "PCM_16":
             block: NDArray[np.float32] = self._file.read(
                 BLOCK_FRAMES, dtype="float32", always_2d=True
@@ -96,20 +93,22 @@ class SoundFileSource:
 
 
 @contextmanager
-def open_sndfile(data: bytes) -> Iterator[SoundFileSource]:
+def open_sndfile(data: bytes) -> Iterator[SndfileSource]:
     """Open a recording held in memory.
 
     Raises:
-        UnsupportedAudioError: libsndfile does not know the format, or it is not accepted.
+        UnsupportedAudioError: libsndfile does not know the format or codec, or it is not accepted.
         CorruptAudioError: the format is known but the file is damaged, or ends too early.
     """
     if data[:4] == b"OggS":
-        _refuse_cut_ogg(data)
+        _require_whole_ogg(data)
     try:
         file = soundfile.SoundFile(_Memory(data))
     except soundfile.LibsndfileError as error:
-        if error.code in _NOT_OURS or data[_OGG_CODEC] == b"\x7fFLAC":
-            raise UnsupportedAudioError(error.error_string) from error
+        if error.code in _UNSUPPORTED:
+            raise UnsupportedAudioError(
+                f"{error.error_string.rstrip('.')}; send {ACCEPTED_FORMATS}"
+            ) from error
         raise CorruptAudioError(
             f"the file is damaged or truncated: {error.error_string}"
         ) from error
@@ -118,18 +117,16 @@ def open_sndfile(data: bytes) -> Iterator[SoundFileSource]:
             raise UnsupportedAudioError(
                 f"{file.format_info} is not accepted; send {ACCEPTED_FORMATS}"
             )
-        if file.format == "FLAC" and file.frames == _UNKNOWN_FRAMES:
-            raise UnsupportedAudioError("libsndfile fails at the end of a FLAC of unknown length")
         if file.format in ("WAV", "WAVEX"):
-            _refuse_cut_wav(data)
+            _require_whole_wav(data)
         elif file.format == "AIFF":
-            _refuse_cut_aiff(data)
+            _require_whole_aiff(data)
         if file.frames == 0:
             raise EmptyAudioError("the file is in order but holds no sound (zero samples)")
-        yield SoundFileSource(file)
+        yield SndfileSource(file)
 
 
-def _refuse_cut_wav(data: bytes) -> None:
+def _require_whole_wav(data: bytes) -> None:
     """Compare the size that the `data` chunk declares with what is there.
 
     libsndfile reads a WAV that was cut off without a word. Chunks: RIFF, Multimedia
@@ -150,7 +147,7 @@ def _refuse_cut_wav(data: bytes) -> None:
         offset += size + size % 2
 
 
-def _refuse_cut_aiff(data: bytes) -> None:
+def _require_whole_aiff(data: bytes) -> None:
     """Compare the size that the `FORM` chunk declares with what is there (AIFF 1.3, 1989)."""
     (size,) = struct.unpack_from(">I", data, 4)
     present = len(data) - 8
@@ -160,7 +157,7 @@ def _refuse_cut_aiff(data: bytes) -> None:
         )
 
 
-def _refuse_cut_ogg(data: bytes) -> None:
+def _require_whole_ogg(data: bytes) -> None:
     """Check that the last page is whole (RFC 3533, section 6: header, segment table, body)."""
     page = data.rfind(b"OggS")
     table = page + 27

@@ -1,4 +1,4 @@
-"""What a decoder offers: facts about a recording, then its samples in blocks."""
+"""An opened recording as every decoder offers it, and the choice of the decoder."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 BLOCK_FRAMES = 1 << 18
 """of a block: a few seconds, so that a short recording is one block and a long one is not held"""
 
+_LIBSNDFILE_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM")
+_OGG_CODEC = 28  # offset of the codec's own header in the first page (RFC 3533, section 6)
+# Of STREAMINFO, the last 36 bits before the MD5 sum (RFC 9639, section 8.2).
+_FLAC_TOTAL_SAMPLES = slice(18, 26)
+
 
 @dataclass(frozen=True)
-class AudioInfo:
-    """What the file says of itself, before any conversion."""
+class AudioMetadata:
+    """Facts that a file declares, before any conversion."""
 
     sample_rate: int
     """Hz"""
@@ -26,18 +31,18 @@ class AudioInfo:
 
 
 class AudioSource(Protocol):
-    """One opened recording."""
+    """An opened recording."""
 
     @property
-    def info(self) -> AudioInfo:
-        """What the file says of itself."""
+    def metadata(self) -> AudioMetadata:
+        """Facts that the file declares."""
         ...
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """Yield the samples once, in order, as float32 blocks of shape `[frames]`, none empty.
+        """Yield the samples once, in order, as float32 blocks `[frames, channels]`, none empty.
 
-        They are the mean of the channels, full scale is -1..1. Raises CorruptAudioError where
-        decoding fails or the file ends before what it declares.
+        Full scale is -1..1. Raises CorruptAudioError where decoding fails or the file ends before
+        what it declares.
         """
         ...
 
@@ -46,10 +51,16 @@ AudioOpener = Callable[[bytes], AbstractContextManager[AudioSource]]
 """opens a file held in memory; raises an AudioError where it cannot"""
 
 
-def downmix(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean of the channels of a block `[frames, channels]`, shape `[frames]`."""
-    channels = block.shape[1]
-    # By BLAS: NumPy's mean over an axis as short as two takes ten times as long.
-    with np.errstate(invalid="ignore"):  # infinities are for the reader to refuse
-        mono: NDArray[np.float32] = block @ np.full(channels, 1 / channels, np.float32)
-    return mono
+def is_decoded_by_libsndfile(data: bytes) -> bool:
+    """Return whether libsndfile decodes a file with these first bytes; otherwise FFmpeg does.
+
+    libsndfile knows MP3 too, but writes what it thinks of a damaged one to stderr, line after
+    line, and stops where it guesses that one without a length ends. It cannot read FLAC in Ogg,
+    and fails at the end of a FLAC of unknown length, as programs write it to a pipe.
+    """
+    magic = data[:4]
+    if magic == b"OggS":
+        return data[_OGG_CODEC:].startswith((b"\x01vorbis", b"OpusHead"))
+    if magic == b"fLaC":
+        return int.from_bytes(data[_FLAC_TOTAL_SAMPLES]) % (1 << 36) > 0
+    return magic in _LIBSNDFILE_MAGIC

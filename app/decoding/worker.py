@@ -1,7 +1,7 @@
-"""`python -m app.decoding.worker`: FFmpeg in a process of its own, one file after the other.
+"""`python -m app.decoding.worker`: decode one file after the other with FFmpeg, in a process alone.
 
-Files come in on stdin, samples go out on stdout; `app.decoding.protocol` says how. It ends when
-stdin does, and so with whoever started it, however that ended.
+Files come in on stdin, samples go out on stdout; `app.decoding.protocol` says how. The process
+ends when stdin does, and so with the service, however that ended.
 """
 
 import argparse
@@ -13,11 +13,9 @@ import select
 import signal
 import traceback
 
-import numpy as np
-
-from app.decoding import protocol as messages
+from app.decoding import protocol
 from app.decoding.errors import AudioError, DecoderFailedError
-from app.decoding.ffmpeg import open_av
+from app.decoding.ffmpeg import open_ffmpeg
 
 _STDIN, _STDOUT = 0, 1
 _READ_BYTES = 1 << 20
@@ -33,19 +31,19 @@ def main() -> None:
     # The service decides when this ends: signals to its whole group or container are not meant.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _confine(options.memory)
-    _answer(messages.READY)
+    _limit_process(options.memory)
+    _send(protocol.READY)
     with contextlib.suppress(EOFError, BrokenPipeError):
         _serve(options.seconds)
 
 
 def _serve(seconds: float) -> None:
     while (kind := os.read(_STDIN, 1)) != b"":
-        if kind == messages.STOP:
-            _answer(messages.READY)
+        if kind == protocol.STOP:
+            _send(protocol.READY)
             continue
-        (size,) = messages.REQUEST_SIZE.unpack(_read(messages.REQUEST_SIZE.size))
-        _allow_processor_time(seconds)
+        (size,) = protocol.REQUEST_SIZE.unpack(_read(protocol.REQUEST_SIZE.size))
+        _limit_cpu_seconds(seconds)
         # One that does not fit into memory ends the process: what is left of it is no request.
         data = _read(size)
         try:
@@ -53,33 +51,33 @@ def _serve(seconds: float) -> None:
         except (EOFError, BrokenPipeError):
             raise
         except AudioError as error:
-            _answer(messages.REFUSED, messages.pack_error(error))
+            _send(protocol.ERROR, protocol.pack_error(error))
         except MemoryError:  # of Python's own
-            _refuse("decoding the file takes more memory than it may")
+            _send_failure("decoding the file takes more memory than it may")
         except Exception as error:  # whatever it is, it costs this file alone
             # Without its message, which may have something of the file in it.
             traceback.print_tb(error.__traceback__)
-            _refuse(f"the decoder cannot cope with the file ({type(error).__name__})")
+            _send_failure(f"the decoder cannot cope with the file ({type(error).__name__})")
         finally:
             del data
 
 
 def _decode(data: bytes) -> None:
-    with open_av(data) as source:
-        _answer(messages.INFO, messages.pack_info(source.info))
+    with open_ffmpeg(data) as source:
+        _send(protocol.METADATA, protocol.pack_metadata(source.metadata))
         for block in source.blocks():
-            if _is_told_something():  # which can only be to stop
+            if _has_message():  # which can only be to stop
                 return
-            _answer(messages.BLOCK, np.ascontiguousarray(block, np.float32).view(np.uint8).data)
-    _answer(messages.END)
+            _send(protocol.BLOCK, *protocol.pack_block(block))
+    _send(protocol.END)
 
 
-def _refuse(message: str) -> None:
-    _answer(messages.REFUSED, messages.pack_error(DecoderFailedError(message)))
+def _send_failure(message: str) -> None:
+    _send(protocol.ERROR, protocol.pack_error(DecoderFailedError(message)))
 
 
-def _confine(memory: int) -> None:
-    """Bound what a file can make this process do; Linux holds it to all of it."""
+def _limit_process(memory: int) -> None:
+    """Limit what a file can make this process do; Linux enforces all of it."""
     _limit(resource.RLIMIT_DATA, memory)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -93,8 +91,8 @@ def _limit(kind: int, most: int) -> None:
     resource.setrlimit(kind, (most, most))
 
 
-def _allow_processor_time(seconds: float) -> None:
-    """End the process, also if nobody is left to do it, when it works much longer than this."""
+def _limit_cpu_seconds(seconds: float) -> None:
+    """Have the kernel end the process when it works much longer than this on a file."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     until = int(used.ru_utime + used.ru_stime + seconds) + 2
@@ -103,7 +101,7 @@ def _allow_processor_time(seconds: float) -> None:
 
 
 def _read(size: int) -> bytes:
-    """So many bytes of stdin; raises EOFError where it ends before."""
+    """Read so many bytes of stdin; raises EOFError where it ends before."""
     body = io.BytesIO()
     while body.tell() < size:
         chunk = os.read(_STDIN, min(size - body.tell(), _READ_BYTES))
@@ -113,16 +111,19 @@ def _read(size: int) -> bytes:
     return body.getvalue()
 
 
-def _is_told_something() -> bool:
+def _has_message() -> bool:
     readable, _, _ = select.select([_STDIN], [], [], 0)
     return bool(readable)
 
 
-def _answer(kind: bytes, body: bytes | memoryview = b"") -> None:
-    head = messages.HEAD.pack(kind, len(body))
-    sent = os.writev(_STDOUT, [head, body]) - len(head)
-    while sent < len(body):
-        sent += os.write(_STDOUT, memoryview(body)[sent:])
+def _send(kind: bytes, *body: bytes | memoryview) -> None:
+    parts = [protocol.HEAD.pack(kind, sum(map(len, body))), *body]
+    while parts:
+        sent = os.writev(_STDOUT, parts)
+        while parts and sent >= len(parts[0]):
+            sent -= len(parts.pop(0))
+        if parts:
+            parts[0] = memoryview(parts[0])[sent:]
 
 
 if __name__ == "__main__":

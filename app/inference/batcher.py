@@ -1,33 +1,36 @@
-"""Clips of many requests through one network, together where they wait together."""
+"""Batch the clips of concurrent requests for one network."""
 
 import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import perf_counter
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.engine import Engine
-from app.inference.instrumentation import NULL_INSTRUMENTATION, Instrumentation
+from app.inference.instrumentation import Instrumentation, NullInstrumentation
 
 
 class OverloadedError(Exception):
     """More clips wait than the queue takes."""
 
+    problem_type: ClassVar[str] = "overloaded"
+
 
 @dataclass(eq=False)
-class _Waiting:
+class _QueuedClips:
     spectrograms: NDArray[np.float32]
     outputs: "asyncio.Future[NDArray[np.float32]]"
-    came: float = field(default_factory=perf_counter)
+    queued_at: float = field(default_factory=perf_counter)
     began: float | None = None
-    """when the network was given it"""
+    """when the network got them"""
 
 
 class Batcher:
-    """Gives an engine whatever waits, as soon as it is free.
+    """Gives an engine all clips that wait, as soon as it is free.
 
     Nothing is delayed to fill a batch: a clip that comes alone is answered alone, and while
     the engine is busy the next batch fills by itself. First come, first served; a request
@@ -40,115 +43,115 @@ class Batcher:
         engine: Engine,
         *,
         max_batch: int,
-        max_waiting: int,
+        max_queued: int,
         streams: int,
-        instrumentation: Instrumentation = NULL_INSTRUMENTATION,
+        instrumentation: Instrumentation | None = None,
     ) -> None:
-        """Start nothing yet.
+        """Start no batch yet.
 
         Args:
             engine: the network.
-            max_batch: clips that it is given at once.
-            max_waiting: clips that may wait.
-            streams: batches that it works on at the same time.
-            instrumentation: is told of the queue, the batches, and what each block waited for.
+            max_batch: clips in one batch.
+            max_queued: clips that may wait.
+            streams: batches at the same time.
+            instrumentation: records the queue, the batches, and the stages of each block.
         """
         self._engine = engine
         self._max_batch = max_batch
-        self._max_waiting = max_waiting
-        self._free = streams
-        self._instrumentation = instrumentation
+        self._max_queued = max_queued
+        self._free_streams = streams
+        self._instrumentation = instrumentation or NullInstrumentation()
         self._threads = ThreadPoolExecutor(streams, thread_name_prefix="engine")
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_QueuedClips] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
     @property
-    def waiting(self) -> int:
+    def queued(self) -> int:
         """Clips in the queue."""
         return sum(len(item.spectrograms) for item in self._queue)
 
     async def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Outputs `[clips, Card.outputs]` of spectrograms `[clips, 1, mels, frames]`.
+        """Compute the outputs `[clips, Card.output_size]` of `[clips, 1, n_mels, frames]`.
 
-        At most `max_batch` clips. Cancelled, it gives up its place.
+        At most `max_batch` clips. A cancelled call leaves the queue.
 
         Raises:
             OverloadedError: the queue is full.
             Exception: what the engine raised on these very clips; those that shared a batch
                 with them are answered.
         """
-        if self.waiting + len(spectrograms) > self._max_waiting:
-            raise OverloadedError(f"{self.waiting} clips wait already")
-        item = _Waiting(spectrograms, asyncio.get_running_loop().create_future())
+        if self.queued + len(spectrograms) > self._max_queued:
+            raise OverloadedError(f"{self.queued} clips wait already")
+        item = _QueuedClips(spectrograms, asyncio.get_running_loop().create_future())
         self._queue.append(item)
-        self._instrumentation.waiting(len(spectrograms))
+        self._instrumentation.change_queue(len(spectrograms))
         self._start_batches()
         try:
             return await item.outputs
         finally:
-            self._tell_stages(item)
+            self._record_stages(item)
 
     def close(self) -> None:
-        """Give the threads back once the running batches are done; nothing may wait any more."""
+        """End the threads once the running batches are done; nothing may wait any more."""
         self._threads.shutdown(wait=False)
 
     def _start_batches(self) -> None:
-        while self._free and (batch := self._next_batch()):
-            self._free -= 1
+        while self._free_streams and (batch := self._next_batch()):
+            self._free_streams -= 1
             task = asyncio.create_task(self._run(batch))
             self._running.add(task)  # the event loop alone would let it be collected
             task.add_done_callback(self._running.discard)
 
-    def _next_batch(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
+    def _next_batch(self) -> list[_QueuedClips]:
+        batch: list[_QueuedClips] = []
         clips = 0
         while self._queue and clips + len(self._queue[0].spectrograms) <= self._max_batch:
             item = self._queue.popleft()
-            self._instrumentation.waiting(-len(item.spectrograms))
+            self._instrumentation.change_queue(-len(item.spectrograms))
             if not item.outputs.cancelled():
                 batch.append(item)
                 clips += len(item.spectrograms)
         return batch
 
-    async def _run(self, batch: list[_Waiting]) -> None:
+    async def _run(self, batch: list[_QueuedClips]) -> None:
         try:
-            await self._answer(batch)
+            await self._infer_batch(batch)
         finally:
-            self._free += 1
+            self._free_streams += 1
             self._start_batches()
 
-    async def _answer(self, batch: list[_Waiting]) -> None:
+    async def _infer_batch(self, batch: list[_QueuedClips]) -> None:
         for item in batch:
             item.began = item.began or perf_counter()
         inputs = [item.spectrograms for item in batch]
         together = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
-        self._instrumentation.batch(len(together))
+        self._instrumentation.record_batch(len(together))
         try:
             loop = asyncio.get_running_loop()
             outputs = await loop.run_in_executor(self._threads, self._engine.infer, together)
         except Exception as error:
             if len(batch) == 1:
-                _settle(batch[0], error)
+                _resolve(batch[0], error)
             else:
                 for item in batch:
-                    await self._answer([item])
+                    await self._infer_batch([item])
             return
         ends = np.cumsum([len(spectrograms) for spectrograms in inputs])
         for item, own in zip(batch, np.split(outputs, ends[:-1]), strict=True):
-            _settle(item, own)
+            _resolve(item, own)
 
-    def _tell_stages(self, item: _Waiting) -> None:
+    def _record_stages(self, item: _QueuedClips) -> None:
         now = perf_counter()
         began = now if item.began is None else item.began
-        self._instrumentation.stage("queue", item.came, began)
+        self._instrumentation.record_stage("queue", item.queued_at, began)
         if item.began is not None:
-            self._instrumentation.stage("inference", began, now)
+            self._instrumentation.record_stage("inference", began, now)
 
 
-def _settle(item: _Waiting, outcome: NDArray[np.float32] | Exception) -> None:
+def _resolve(item: _QueuedClips, result: NDArray[np.float32] | Exception) -> None:
     if item.outputs.done():  # cancelled meanwhile
         return
-    if isinstance(outcome, Exception):
-        item.outputs.set_exception(outcome)
+    if isinstance(result, Exception):
+        item.outputs.set_exception(result)
     else:
-        item.outputs.set_result(outcome)
+        item.outputs.set_result(result)

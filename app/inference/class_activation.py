@@ -1,14 +1,15 @@
-"""What a network listened to: class activation maps.
+"""Class activation maps: which places of a spectrogram speak for a label.
 
 Zhou, Khosla, Lapedriza, Oliva and Torralba, "Learning deep features for discriminative
 localization", CVPR 2016. Where a network ends in a mean over places (global average pooling) and
 a linear layer, a label's logit is a bias plus the mean over places of
-`sum_k weight[label, k] * feature[k, place]`: that sum is what a place says for the label.
+`sum_k weight[label, k] * feature[k, place]`: that sum is the evidence of a place for the label.
 """
 
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import openvino
@@ -16,25 +17,25 @@ from numpy.typing import NDArray
 
 from app.audio.clips import clip_starts, pad_or_repeat
 from app.audio.log_mel import log_mel
-from app.audio.windows import WindowName
 from app.checkpoints import store
 from app.checkpoints.card import Card
-from app.checkpoints.errors import DamagedCheckpointError
-from app.checkpoints.labels import TaskName
-from app.inference.classifier import Answer
+from app.checkpoints.store import DamagedCheckpointError, ModelKey, key_of
+from app.inference.classifier import RecordingPrediction
 
 STRIDE = 32
 """Place `i` of a map is centred on mel band or frame `STRIDE * i`: ResNet halves five times, with
 kernels of odd length around the samples that it keeps."""
 
 
-class ClipError(ValueError):
+class ClipNumberError(ValueError):
     """The recording has no such clip; the message says which it has."""
+
+    problem_type: ClassVar[str] = "invalid-parameter"
 
 
 @dataclass(frozen=True)
-class Explanation:
-    """What one clip of a recording says for one label."""
+class ClipExplanation:
+    """The evidence of one clip of a recording for one label."""
 
     label: int
     """index into the card's labels"""
@@ -43,17 +44,17 @@ class Explanation:
     start: int
     """the clip's first sample"""
     samples: NDArray[np.float32]
-    """the clip's, shape `[clip_samples]`"""
+    """of the clip, shape `[clip_samples]`"""
     probability: float
     """of the label in this clip, calibrated"""
     map: NDArray[np.float32]
-    """the label's class activation map; see `Explainer.maps`"""
+    """the label's class activation map; see `ClassActivationMapper.maps`"""
     bias: float
-    """what the map's mean lacks to the logit"""
+    """the difference between the map's mean and the logit"""
 
 
-class Explainer:
-    """A network compiled once more, up to its last feature map. Safe to call from many threads."""
+class ClassActivationMapper:
+    """A network compiled up to its last feature map. Safe to call from many threads."""
 
     def __init__(self, model: Path) -> None:
         """Compile the ONNX file `model`.
@@ -73,120 +74,118 @@ class Explainer:
         transposed = linear.get_attributes()["transpose_b"]
         self._weights: NDArray[np.float32] = (weights if transposed else weights.T).copy()
         self.bias: NDArray[np.float32] = bias.ravel().copy()
-        """the part of each output that no place explains, shape `[outputs]`; see `Card.outputs`"""
-        body = openvino.Model([mean.input_value(0)], graph.get_parameters(), "body")
-        self._body = core.compile_model(body, "CPU")
+        """the part of each output that no place explains, shape `[Card.output_size]`"""
+        backbone = openvino.Model([mean.input_value(0)], graph.get_parameters(), "backbone")
+        self._backbone = core.compile_model(backbone, "CPU")
         self._running = threading.Lock()
-        features = self._body.output(0).partial_shape
+        features = self._backbone.output(0).partial_shape
         if self._weights.shape != (self.bias.size, features[1].get_length()):
             raise ValueError("its linear layer does not read the mean of its last feature map")
 
     def maps(self, spectrogram: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The class activation map of each output: of the labels first, then of familiarity.
+        """Compute the class activation map of each output: of the labels, then of the OOD score.
 
         Args:
-            spectrogram: of one clip, as the network reads it, shape `[mels, frames]`.
+            spectrogram: of one clip, as the network reads it, shape `[n_mels, frames]`.
 
         Returns:
-            shape `[outputs, ceil(mels / STRIDE), ceil(frames / STRIDE)]`. The mean of an output's
-            map and its `bias` are that output, but for what int8 rounds off.
+            shape `[outputs, ceil(n_mels / STRIDE), ceil(frames / STRIDE)]`. The mean of an
+            output's map plus its `bias` is that output, up to int8 rounding.
         """
         with self._running:
-            features = self._body([spectrogram[None, None]])[0][0]
+            features = self._backbone([spectrogram[None, None]])[0][0]
             maps: NDArray[np.float32] = np.tensordot(self._weights, features, axes=1)
         return maps
 
 
-class Explainers:
-    """An `Explainer` for each checkpoint that was asked about, compiled on the first question."""
+class CamCache:
+    """A `ClassActivationMapper` for each checkpoint, compiled when it is first asked for."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._compiled: dict[tuple[TaskName, WindowName], tuple[Card, Explainer]] = {}
+        self._compiled: dict[ModelKey, tuple[Card, ClassActivationMapper]] = {}
         self._compiling = threading.Lock()
 
-    def get(self, card: Card) -> Explainer:
-        """The explainer of the checkpoint with this card.
+    def get(self, card: Card) -> ClassActivationMapper:
+        """Return the mapper of the checkpoint with this card.
 
         Raises:
             MissingCheckpointError, DamagedCheckpointError: the store no longer holds it as it
                 was, or its network is of a kind that has no class activation maps.
         """
-        key = (card.task, card.input.window)
+        key = key_of(card)
         with self._compiling:
-            compiled, explainer = self._compiled.get(key, (None, None))
-            if explainer is None or compiled is None or not _same(compiled, card):
-                explainer = self._compile(card)
-                self._compiled[key] = (card, explainer)
-            return explainer
+            compiled, mapper = self._compiled.get(key, (None, None))
+            if mapper is None or compiled is None or not _is_same_network(compiled, card):
+                mapper = self._compile(card)
+                self._compiled[key] = (card, mapper)
+            return mapper
 
-    def forget(self, task: TaskName, window: WindowName) -> None:
-        """Let go of the explainer of a checkpoint that serves no longer."""
+    def forget(self, key: ModelKey) -> None:
+        """Release the mapper of a checkpoint that serves no longer."""
         with self._compiling:
-            self._compiled.pop((task, window), None)
+            self._compiled.pop(key, None)
 
-    def _compile(self, card: Card) -> Explainer:
-        task, window = card.task, card.input.window
-        checkpoint = store.load(self._root, task, window)
-        if not _same(checkpoint.card, card):
+    def _compile(self, card: Card) -> ClassActivationMapper:
+        key = key_of(card)
+        checkpoint = store.load(self._root, key)
+        if not _is_same_network(checkpoint.card, card):
             raise DamagedCheckpointError(
-                f"{task}/{window}: the store now holds version {checkpoint.card.version}, "
+                f"{key}: the store now holds version {checkpoint.card.version}, "
                 f"this server answers with {card.version} until it is told to reload"
             )
         try:
-            return Explainer(checkpoint.model)
+            return ClassActivationMapper(checkpoint.model)
         except (RuntimeError, ValueError) as error:
             raise DamagedCheckpointError(
-                f"{task}/{window}: {store.MODEL} has no class activation maps: "
-                f"{str(error).splitlines()[0]}"
+                f"{key}: {store.MODEL} has no class activation maps: {str(error).splitlines()[0]}"
             ) from error
 
 
-def explain_answer(
+def explain_clip(
     card: Card,
-    answer: Answer,
-    explainer: Explainer,
-    samples: NDArray[np.float32],
+    prediction: RecordingPrediction,
+    mapper: ClassActivationMapper,
     *,
     label: int | None,
     clip: int | None,
-) -> Explanation:
-    """Find what one clip says for a label.
+) -> ClipExplanation:
+    """Explain the evidence of one clip for a label.
 
     Args:
-        card: of the checkpoint that answered.
-        answer: to the recording.
-        explainer: of the same checkpoint.
-        samples: a mono recording at the card's sample rate, not empty.
+        card: of the checkpoint that predicted.
+        prediction: for the recording, with its samples.
+        mapper: of the same checkpoint.
         label: index of the label to explain; `None` for the most probable.
-        clip: index of the clip to look at; `None` for the one most sure of the label.
+        clip: index of the clip to explain; `None` for the one where the label is most probable.
 
     Raises:
-        ClipError: the recording has fewer clips.
+        ClipNumberError: the recording has fewer clips.
     """
-    config = card.input
-    chosen = int(answer.probabilities.argmax()) if label is None else label
-    sureness = answer.clip_probabilities[:, chosen]
+    config, samples = card.input, prediction.samples
+    assert samples is not None, "the prediction was made without samples"
+    chosen = int(prediction.probabilities.argmax()) if label is None else label
+    scores = prediction.clips.probabilities[:, chosen]
     if clip is None:
-        clip = int(sureness.argmax())
-    elif clip >= len(sureness):
-        raise ClipError(f"the recording has the clips 1 to {len(sureness)}, got {clip + 1}")
-    filled = pad_or_repeat(samples, config.clip_samples, config.padding)
-    start = clip_starts(filled.size, config.clip_samples, config.clip_hop_samples)[clip]
-    of_clip = filled[start : start + config.clip_samples]
-    return Explanation(
+        clip = int(scores.argmax())
+    elif clip >= len(scores):
+        raise ClipNumberError(f"the recording has the clips 1 to {len(scores)}, got {clip + 1}")
+    padded = pad_or_repeat(samples, config.clip_samples, config.padding)
+    start = clip_starts(padded.size, config.clip_samples, config.clip_hop_samples)[clip]
+    of_clip = padded[start : start + config.clip_samples]
+    return ClipExplanation(
         label=chosen,
         clip=clip,
         start=start,
         samples=of_clip,
-        probability=float(sureness[clip]),
-        map=explainer.maps(log_mel(of_clip, config))[chosen],
-        bias=float(explainer.bias[chosen]),
+        probability=float(scores[clip]),
+        map=mapper.maps(log_mel(of_clip, config))[chosen],
+        bias=float(mapper.bias[chosen]),
     )
 
 
-def _same(one: Card, other: Card) -> bool:
-    """Whether two cards are of the same network; what was measured of it may have been added."""
+def _is_same_network(one: Card, other: Card) -> bool:
+    """Return whether two cards are of the same network; metrics may have been added."""
     return (one.version, one.files) == (other.version, other.files)
 
 

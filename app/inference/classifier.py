@@ -1,179 +1,330 @@
-"""From the bytes of a file to a calibrated answer, a block of clips at a time."""
+"""From the bytes of a file to its labels, a block of clips at a time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audio.features import ClipBlock, clip_blocks
+from app.audio.clips import ClipBlock, clip_blocks
 from app.checkpoints.card import Card
-from app.decoding.recording import AudioLimits, MonoStream
-from app.decoding.source import AudioInfo, AudioOpener
-from app.inference.answers import Progress
+from app.decoding.recording import MonoStream, RecordingReader
 from app.inference.batcher import Batcher
-from app.inference.engine import MAX_BATCH_SIZE
-from app.inference.instrumentation import (
-    NULL_INSTRUMENTATION,
-    Instrumentation,
-    StageTimer,
-    timed_blocks,
+from app.inference.engine import MAX_BATCH_SIZE, apply_temperature
+from app.inference.instrumentation import Instrumentation, NullInstrumentation, StageTimer
+from app.inference.segments import ClipPredictions, label_fractions, segment_recording
+from earshot.schemas import (
+    AudioInfo,
+    CheckpointRef,
+    Classification,
+    Progress,
+    RankedLabel,
+    Reason,
 )
-from app.inference.names import Reason
-from app.inference.outputs import probabilities, unlabelled, unlabelled_whole
 
 T = TypeVar("T")
 
 OnProgress = Callable[[Progress], None]
-"""is told after each block of clips, on the event loop"""
+"""is called after each block of clips, on the event loop"""
 
 
-class OnThread(Protocol):
+class RunInThread(Protocol):
     """Runs a function on a worker thread."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        """What `work` returns."""
+        """Return the result of `work`."""
         ...
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What was heard in a recording, and in each of the clips that it was cut into."""
+class ClassifyOptions:
+    """Options of a classification."""
+
+    top_k: int = 3
+    """labels to rank"""
+    hop_seconds: float | None = None
+    """between the starts of neighbouring clips of a long recording; None: as the card says"""
+    min_segment_seconds: float = 0.0
+    """of the shortest segment of a long recording"""
+
+
+@dataclass(frozen=True)
+class RecordingPrediction:
+    """The prediction for a recording as a whole, and for each of its clips."""
 
     probabilities: NDArray[np.float32]
     """shape `[labels]`, in the order of the card's labels; they add up to 1"""
-    unlabelled: Reason | None
+    rejection: Reason | None
     """why the recording as a whole has no label, None if it has one"""
-    clip_probabilities: NDArray[np.float32]
-    """shape `[clips, labels]`"""
-    clip_unlabelled: list[Reason | None]
-    """why a clip has no label, None where it has one"""
-    clip_gaps: NDArray[np.bool_]
-    """whether a part of a clip is silent, shape `[clips]`; see `app.audio.features.ClipBlock`"""
-    clip_starts: list[float]
-    """seconds"""
-    clip_seconds: float
-    seconds: float
-    """duration of the recording"""
-    info: AudioInfo
+    clips: ClipPredictions
+    audio: AudioInfo
+    samples: NDArray[np.float32] | None = None
+    """mono, at the card's rate, shape `[samples]`, where they were asked for"""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The label of a clip, or of a recording as a whole."""
+
+    label: str | None
+    probability: float
+    """of `label`, 0 where there is none"""
+    ranked: list[RankedLabel]
+    """most probable first: the answer if it had to be one of them; empty for silence"""
 
 
 class Classifier:
-    """A checkpoint's card and its network."""
+    """Classifies recordings with one checkpoint."""
 
     def __init__(
-        self, card: Card, batcher: Batcher, instrumentation: Instrumentation = NULL_INSTRUMENTATION
+        self,
+        card: Card,
+        batcher: Batcher,
+        reader: RecordingReader,
+        run_in_thread: RunInThread,
+        instrumentation: Instrumentation | None = None,
     ) -> None:
+        """Take what a classification needs; nothing is loaded here.
+
+        Args:
+            card: of the checkpoint.
+            batcher: of its network.
+            reader: opens the recordings.
+            run_in_thread: takes work off the event loop.
+            instrumentation: records the stages.
+        """
         self.card = card
         self._batcher = batcher
-        self._instrumentation = instrumentation
+        self._reader = reader
+        self._run_in_thread = run_in_thread
+        self._instrumentation = instrumentation or NullInstrumentation()
 
-    async def classify(
+    async def classify_recording(
+        self, data: bytes, options: ClassifyOptions, on_progress: OnProgress | None = None
+    ) -> Classification:
+        """Classify the recording in a file of any accepted format.
+
+        Raises:
+            AudioError: the recording cannot be classified.
+            OverloadedError: too many clips wait for the network.
+        """
+        prediction = await self.predict_recording(data, options, on_progress=on_progress)
+        card, rejection = self.card, prediction.rejection
+        whole = rank_labels(prediction.probabilities, rejection, card.labels, options.top_k)
+        segments = segment_recording(
+            prediction.clips,
+            card,
+            seconds=prediction.audio.seconds,
+            min_duration=options.min_segment_seconds,
+        )
+        return Classification(
+            task=card.task,
+            label=whole.label,
+            reason=rejection,
+            probability=whole.probability,
+            ranked=whole.ranked,
+            audio=prediction.audio,
+            checkpoint=CheckpointRef(task=card.task, name=card.name, version=card.version),
+            segments=segments,
+            label_fractions=None if segments is None else label_fractions(segments),
+        )
+
+    async def predict_recording(
         self,
         data: bytes,
+        options: ClassifyOptions,
         *,
-        max_seconds: float,
-        on_thread: OnThread,
-        bounds: AudioLimits,
-        open_with_ffmpeg: AudioOpener | None = None,
-        hop_seconds: float | None = None,
         on_progress: OnProgress | None = None,
-    ) -> Answer:
-        """Answer for a file in any accepted format.
+        reader: RecordingReader | None = None,
+        keep_samples: bool = False,
+    ) -> RecordingPrediction:
+        """Predict the labels of a recording and of its clips.
 
         A block of clips is decoded and made into spectrograms on a worker thread while the
         network reads the block before: of a long recording little more than that is held.
 
         Args:
-            data: the file.
-            max_seconds: longest recording accepted.
-            on_thread: how work is taken off the event loop.
-            bounds: of the channels and the sample rate accepted.
-            open_with_ffmpeg: see `app.decoding.recording.open_audio`.
-            hop_seconds: between the starts of neighbouring clips; None: as the card says.
-            on_progress: is told how far it is; the last time, of the whole recording.
+            data: a file in any accepted format.
+            options: of which the hop is used here.
+            on_progress: is called after each block of clips, at last for the whole recording.
+            reader: opens the recording in place of the classifier's own.
+            keep_samples: whether the samples are returned too.
 
         Raises:
-            AudioError: one of its kinds, for whatever makes the recording unfit.
+            AudioError: the recording cannot be classified; SilentAudioError only where the
+                samples are asked for.
             OverloadedError: too many clips wait for the network.
         """
         config = self.card.input
-        if hop_seconds is not None:
-            hop = min(hop_seconds, config.clip_seconds)
+        if options.hop_seconds is not None:
+            hop = min(options.hop_seconds, config.clip_seconds)
             config = config.model_copy(update={"clip_hop_seconds": hop})
-        stream = MonoStream(
-            data,
-            sample_rate=config.sample_rate,
-            max_seconds=max_seconds,
-            bounds=bounds,
-            open_with_ffmpeg=open_with_ffmpeg,
-        )
-        decoding = StageTimer(stream.blocks())
-        blocks = clip_blocks(decoding, config, clips=MAX_BATCH_SIZE)
-        observed = timed_blocks(blocks, decoding, self._instrumentation)
 
-        def heard(block: ClipBlock) -> None:
+        def on_batch(block: ClipBlock) -> None:
             if on_progress is not None:
                 on_progress(_progress(block.starts[-1] + config.clip_seconds, stream))
 
-        starts, outputs, silent, gaps = await self._listen(observed, on_thread, heard)
-        of_clips = probabilities(outputs, self.card)
-        # A constant level gets edges where it begins and ends, once it is resampled.
-        reasons = unlabelled(outputs, silent | stream.silent, self.card)
-        known = np.array([reason is None for reason in reasons])
-        return Answer(
-            probabilities=of_clips[known if known.any() else slice(None)].mean(axis=0),
-            unlabelled=unlabelled_whole(reasons, gaps.tolist()),
-            clip_probabilities=of_clips,
-            clip_unlabelled=reasons,
-            clip_gaps=gaps,
-            clip_starts=starts,
-            clip_seconds=config.clip_seconds,
-            seconds=stream.seconds,
-            info=stream.info,
+        async with (reader or self._reader).open(
+            data, sample_rate=config.sample_rate, keep_samples=keep_samples
+        ) as stream:
+            timer = StageTimer()
+            blocks = clip_blocks(_timed(stream.blocks(), timer), config, clips=MAX_BATCH_SIZE)
+            pairs = await self._run_batches(self._recorded(blocks, timer), on_batch)
+        outputs = np.concatenate([outputs for _, outputs in pairs])
+        silent = np.concatenate([block.silent for block, _ in pairs])
+        clips = ClipPredictions(
+            starts=np.concatenate([block.starts for block, _ in pairs]),
+            probabilities=label_probabilities(outputs, self.card),
+            # A constant level gets edges where it begins and ends, once it is resampled.
+            rejections=rejection_reasons(outputs, silent | stream.is_silent, self.card),
+            partially_silent=np.concatenate([block.partially_silent for block, _ in pairs]),
+        )
+        labelled = np.array([reason is None for reason in clips.rejections])
+        return RecordingPrediction(
+            probabilities=clips.probabilities[labelled if labelled.any() else slice(None)].mean(
+                axis=0
+            ),
+            rejection=aggregate_rejection(clips.rejections, clips.partially_silent.tolist()),
+            clips=clips,
+            audio=AudioInfo(
+                seconds=round(stream.seconds, 3),
+                sample_rate=stream.metadata.sample_rate,
+                channels=stream.metadata.channels,
+                format=stream.metadata.format,
+            ),
+            samples=stream.samples if keep_samples else None,
         )
 
     async def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Outputs `[clips, Card.outputs]`; see `Batcher.infer`."""
+        """Compute the outputs `[clips, Card.output_size]`; see `Batcher.infer`."""
         return await self._batcher.infer(spectrograms)
 
-    async def _listen(
-        self,
-        blocks: Iterator[ClipBlock],
-        on_thread: OnThread,
-        heard: Callable[[ClipBlock], None],
-    ) -> tuple[list[float], NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-        """Starts, outputs, silences and gaps of all clips."""
-        starts: list[float] = []
-        outputs: list[NDArray[np.float32]] = []
-        silent: list[NDArray[np.bool_]] = []
-        gaps: list[NDArray[np.bool_]] = []
-        block = await on_thread(blocks.__next__)
+    async def _run_batches(
+        self, blocks: Iterator[ClipBlock], on_batch: Callable[[ClipBlock], None]
+    ) -> list[tuple[ClipBlock, NDArray[np.float32]]]:
+        """Return each block, without its spectrograms, and the outputs of its clips."""
+        pairs = []
+        block = await self._run_in_thread(blocks.__next__)
         while True:
-            following = None if block.last else asyncio.ensure_future(on_thread(blocks.__next__))
+            following = (
+                None if block.last else asyncio.ensure_future(self._run_in_thread(blocks.__next__))
+            )
             try:
-                outputs.append(await self.infer(block.spectrograms))
+                outputs = await self.infer(block.spectrograms)
             except BaseException:
                 if following is not None:
                     # The file must not be closed while a thread reads it.
                     await asyncio.wait([following])
                 raise
-            starts += block.starts
-            silent.append(block.silent)
-            gaps.append(block.gaps)
-            heard(block)
+            pairs.append((block.without_spectrograms(), outputs))
+            on_batch(block)
             if following is None:
-                break
+                return pairs
             block = await following
-        return starts, np.concatenate(outputs), np.concatenate(silent), np.concatenate(gaps)
+
+    def _recorded(self, blocks: Iterator[ClipBlock], decoding: StageTimer) -> Iterator[ClipBlock]:
+        """Yield `blocks`, and record how long each took to decode and to make spectrograms of."""
+        while True:
+            began = perf_counter()
+            try:
+                block = next(blocks, None)
+            except BaseException:
+                self._instrumentation.record_stage("decode", began, began + decoding.lap())
+                raise
+            decoded = began + decoding.lap()
+            self._instrumentation.record_stage("decode", began, decoded)
+            if block is None:
+                return
+            self._instrumentation.record_stage("features", decoded, perf_counter())
+            yield block
+
+
+def label_probabilities(outputs: NDArray[np.float32], card: Card) -> NDArray[np.float32]:
+    """Return calibrated probabilities `[clips, labels]` of `[clips, Card.output_size]`."""
+    return apply_temperature(outputs[:, : len(card.labels)], card.temperature)
+
+
+def rejection_reasons(
+    outputs: NDArray[np.float32], silent: NDArray[np.bool_], card: Card
+) -> list[Reason | None]:
+    """Return why each clip has no label, or None where it has one.
+
+    Args:
+        outputs: shape `[clips, Card.output_size]`.
+        silent: whether nothing can be heard in a clip, shape `[clips]`.
+        card: of the checkpoint that gave the outputs. Where it names no threshold, every clip
+            that can be heard has a label.
+    """
+    if card.ood is None or card.ood.threshold is None:
+        return ["silent" if each else None for each in silent]
+    is_ood = outputs[:, -1] < card.ood.threshold
+    return [
+        "silent" if quiet else card.ood.reason if rejected else None
+        for quiet, rejected in zip(silent, is_ood, strict=True)
+    ]
+
+
+def aggregate_rejection(
+    clips: Sequence[Reason | None], partially_silent: Sequence[bool]
+) -> Reason | None:
+    """Return why a recording of these clips has no label as a whole, or None if it has one.
+
+    It has one when at least half of the clips that can be heard do. Clips that are
+    `partially_silent` count only where all are: they are unlike the training data for that alone.
+    """
+    audible = [
+        (reason, partly)
+        for reason, partly in zip(clips, partially_silent, strict=True)
+        if reason != "silent"
+    ]
+    if not audible:
+        return "silent"
+    fully_audible = [reason for reason, partly in audible if not partly]
+    counted = fully_audible or [reason for reason, _ in audible]
+    reasons = [reason for reason in counted if reason is not None]
+    return reasons[0] if 2 * len(reasons) > len(counted) else None
+
+
+def rank_labels(
+    probabilities: NDArray[np.float32],
+    rejection: Reason | None,
+    labels: Sequence[str],
+    top_k: int,
+) -> Prediction:
+    """Rank the labels, and take the most probable one where there is no reason against it.
+
+    Args:
+        probabilities: shape `[labels]`.
+        rejection: why there is no label, None if there is one.
+        labels: of the card.
+        top_k: labels to rank.
+    """
+    order = np.argsort(probabilities)[::-1][:top_k]
+    ranked = [
+        RankedLabel(label=labels[i], probability=round(float(p), 4))
+        for i, p in zip(order, probabilities[order], strict=True)
+    ]
+    if rejection is None:
+        return Prediction(ranked[0].label, ranked[0].probability, ranked)
+    return Prediction(None, 0.0, [] if rejection == "silent" else ranked)
+
+
+def _timed(blocks: Iterator[T], timer: StageTimer) -> Iterator[T]:
+    while True:
+        with timer.running():
+            block = next(blocks, None)
+        if block is None:
+            return
+        yield block
 
 
 def _progress(end: float, stream: MonoStream) -> Progress:
     seconds = round(min(end, stream.seconds), 3)
-    declared = stream.info.seconds
-    # What a file says of itself may be too little.
+    declared = stream.metadata.seconds
+    # A file may declare too little.
     return Progress(
         seconds=seconds, total=None if declared is None else max(seconds, round(declared, 3))
     )

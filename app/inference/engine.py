@@ -1,5 +1,6 @@
-"""Engines: one compiled network each, and what a recording's clips make it say."""
+"""Engines: one compiled network each, behind one interface."""
 
+import importlib.util
 import logging
 import threading
 from pathlib import Path
@@ -10,8 +11,11 @@ import openvino
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from app.audio.features import clip_blocks
+from app.audio.clips import clip_blocks
 from app.audio.log_mel import LogMelConfig
+from app.checkpoints.card import Card
+from app.checkpoints.store import Checkpoint, DamagedCheckpointError, key_of
+from app.inference import EngineName
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +27,12 @@ class Engine(Protocol):
     """A compiled network. Safe to call from many threads."""
 
     def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Outputs `[batch, Card.outputs]` of spectrograms `[batch, 1, mels, frames]`."""
+        """Compute the outputs `[batch, Card.output_size]` of `[batch, 1, n_mels, frames]`."""
         ...
 
 
 class OpenVinoEngine:
-    """OpenVINO on the CPU, on an ONNX file."""
+    """Runs an ONNX file with OpenVINO on the CPU."""
 
     def __init__(self, model: Path, *, streams: int = 1, cache: Path | None = None) -> None:
         """Compile `model`.
@@ -66,21 +70,76 @@ class OpenVinoEngine:
         return outputs
 
 
+def make_engine(
+    checkpoint: Checkpoint, name: EngineName, *, streams: int, cache: Path | None
+) -> Engine:
+    """Make the engine of a checkpoint.
+
+    Args:
+        checkpoint: the checkpoint to load.
+        name: `auto` takes torch where it is installed and finds a GPU and the checkpoint has
+            weights for it, and OpenVINO otherwise.
+        streams: batches that are worked on at the same time; OpenVINO only.
+        cache: folder for compiled graphs; OpenVINO only.
+
+    Raises:
+        RuntimeError: the network cannot be read or compiled.
+        CheckpointError: the engine asked for needs a file that the checkpoint lacks.
+    """
+    # Weights first: to look for a GPU, torch must be loaded, seconds and half a gigabyte of it.
+    if name == "torch" or (name == "auto" and checkpoint.weights is not None and _has_gpu()):
+        from app.inference.torch_engine import TorchEngine  # noqa: PLC0415  # torch is an extra
+
+        return TorchEngine(checkpoint)
+    return OpenVinoEngine(checkpoint.model, streams=streams, cache=cache)
+
+
+def smoke_test(engine: Engine, card: Card) -> None:
+    """Give the network a fixed input and check its output.
+
+    Raises:
+        DamagedCheckpointError: it cannot read inputs of the card's size, or its output is not one
+            finite value for each of the card's outputs.
+    """
+    shape = (1, 1, card.input.n_mels, card.input.frames)
+    spectrograms = np.random.default_rng(0).standard_normal(shape, np.float32)
+    key = key_of(card)
+    try:
+        outputs = engine.infer(spectrograms)
+    except Exception as error:
+        raise DamagedCheckpointError(
+            f"{key}: the network fails at its smoke test: {str(error).splitlines()[0]}"
+        ) from error
+    if outputs.shape != (1, card.output_size):
+        raise DamagedCheckpointError(
+            f"{key}: the network gives outputs of the shape {list(outputs.shape)}, "
+            f"the card has {len(card.labels)} labels" + (" and an OOD score" if card.ood else "")
+        )
+    if not np.isfinite(outputs).all():
+        raise DamagedCheckpointError(f"{key}: the network gives outputs that are not finite")
+
+
 def recording_outputs(
     engine: Engine, samples: NDArray[np.float32], config: LogMelConfig
 ) -> NDArray[np.float32]:
-    """The network's outputs for each clip of a recording.
+    """Compute the network's outputs for each clip of a recording.
 
     Args:
         engine: the compiled network.
         samples: mono, shape `[samples]`, not empty, at `config.sample_rate`.
-        config: of the network's card.
+        config: of the network's input.
 
     Returns:
-        shape `[clips, Card.outputs]`; the clips are those of `app.audio.clips.cut`.
+        shape `[clips, Card.output_size]`; the clips are those of `app.audio.clips.iter_clips`.
     """
     blocks = clip_blocks([samples], config, clips=MAX_BATCH_SIZE)
     return np.concatenate([engine.infer(block.spectrograms) for block in blocks])
+
+
+def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Return the softmax of `logits / temperature` over the last axis (Guo et al., ICML 2017)."""
+    probabilities: NDArray[np.float32] = softmax(logits / np.float32(temperature), axis=-1)
+    return probabilities
 
 
 def _compile(model: Path, streams: int, cache: Path | None) -> openvino.CompiledModel:
@@ -100,7 +159,9 @@ def _compile(model: Path, streams: int, cache: Path | None) -> openvino.Compiled
     )
 
 
-def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Softmax of `logits / temperature` over the last axis (Guo et al., ICML 2017)."""
-    probabilities: NDArray[np.float32] = softmax(logits / np.float32(temperature), axis=-1)
-    return probabilities
+def _has_gpu() -> bool:
+    if importlib.util.find_spec("torch") is None:
+        return False
+    from app.inference import torch_engine  # noqa: PLC0415  # torch is an extra
+
+    return torch_engine.has_gpu()

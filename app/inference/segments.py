@@ -1,18 +1,40 @@
-"""From the answers to overlapping clips to what is heard when."""
+"""From the predictions for overlapping clips to segments: which label is heard when."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.checkpoints.card import Card
+from earshot.schemas import Reason, Segment
+
 # A label must beat the one around it by this factor, at its beginning and again at its end:
-# what is hardly more probable for a moment does not interrupt.
+# a label that is hardly more probable for a moment does not interrupt.
 _SWITCHING_ODDS = 2.0
+# A clip with silence in it says little of when its sound was heard, and may be unlike the training
+# data for that alone; it counts next to nothing where it overlaps with a clip without.
+_PARTIALLY_SILENT_WEIGHT = 1e-3
+_REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class ClipPredictions:
+    """Predictions for the clips that a recording is cut into."""
+
+    starts: NDArray[np.float64]
+    """seconds, rising, shape `[clips]`"""
+    probabilities: NDArray[np.float32]
+    """calibrated, in the order of the card's labels, shape `[clips, labels]`"""
+    rejections: Sequence[Reason | None]
+    """why a clip has no label, None where it has one"""
+    partially_silent: NDArray[np.bool_]
+    """shape `[clips]`; see `app.audio.clips.ClipBlock`"""
+
+
+@dataclass(frozen=True)
+class LabelSpan:
     """A part of a recording with one label."""
 
     start: float
@@ -20,25 +42,66 @@ class Stretch:
     end: float
     """seconds"""
     label: int
+    """index"""
     probability: float
-    """mean over the stretch"""
+    """mean over the span"""
 
 
-def timeline(
+def segment_recording(
+    clips: ClipPredictions, card: Card, *, seconds: float, min_duration: float
+) -> list[Segment] | None:
+    """Return the segments of a recording of several clips, None of a single one.
+
+    Args:
+        clips: predictions for the clips.
+        card: of the checkpoint that gave them.
+        seconds: duration of the recording.
+        min_duration: of a segment, seconds.
+    """
+    if len(clips.starts) == 1:
+        return None
+    # The reasons for having no label are labels too, behind the card's.
+    of_reasons = np.array(
+        [[reason == each for each in _REASONS] for reason in clips.rejections], np.float32
+    )
+    labelled = 1 - of_reasons.sum(axis=1, keepdims=True)
+    spans = segment_labels(
+        np.hstack([labelled * clips.probabilities, of_reasons]),
+        clips.starts,
+        weights=np.where(clips.partially_silent, _PARTIALLY_SILENT_WEIGHT, 1.0),
+        clip_seconds=card.input.clip_seconds,
+        seconds=seconds,
+        min_duration=min_duration,
+    )
+    return [_segment(span, card) for span in spans]
+
+
+def label_fractions(segments: Sequence[Segment]) -> dict[str, float]:
+    """Return the fraction of the time of each label that occurs, 0 to 1, largest first."""
+    total = segments[-1].end - segments[0].start
+    seconds: dict[str, float] = {}
+    for segment in segments:
+        if segment.label is not None:
+            seconds[segment.label] = seconds.get(segment.label, 0.0) + segment.end - segment.start
+    ordered = sorted(seconds.items(), key=lambda item: -item[1])
+    return {label: round(of_label / total, 4) for label, of_label in ordered}
+
+
+def segment_labels(
     probabilities: NDArray[np.float32],
-    starts: Sequence[float],
+    starts: NDArray[np.float64],
     *,
     weights: NDArray[np.float64],
     clip_seconds: float,
     seconds: float,
-    shortest: float,
-) -> list[Stretch]:
-    """Join the answers to overlapping clips to stretches that follow each other.
+    min_duration: float,
+) -> list[LabelSpan]:
+    """Join the predictions for overlapping clips to spans that follow each other.
 
     Where clips overlap, their probabilities are averaged with their weights. The labels are the
     most probable path through them if each change of label costs the odds of
-    `_SWITCHING_ODDS` (Viterbi, IEEE Transactions on Information Theory 13, 1967); then what is
-    shorter than `shortest` goes to the more probable neighbour.
+    `_SWITCHING_ODDS` (Viterbi, IEEE Transactions on Information Theory 13, 1967); then a span
+    that is shorter than `min_duration` goes to the more probable neighbour.
 
     Args:
         probabilities: of each clip, `[clips, labels]`.
@@ -46,26 +109,26 @@ def timeline(
         weights: of each clip, above 0, `[clips]`.
         clip_seconds: length of each clip.
         seconds: length of the recording.
-        shortest: length of the shortest stretch wanted, seconds.
+        min_duration: of a span, seconds.
 
     Returns:
-        stretches from 0 to `seconds` without gaps; neighbours have different labels.
+        spans from 0 to `seconds` without gaps; neighbours have different labels.
     """
-    edges, of_cells = _cells(probabilities, np.asarray(starts), weights, clip_seconds, seconds)
+    edges, of_cells = _cells(probabilities, starts, weights, clip_seconds, seconds)
     lengths = np.diff(edges)
     scores = np.log(of_cells + 1e-9)
-    labels = _path(scores)
+    labels = _viterbi_path(scores)
     while True:
         firsts = np.flatnonzero(np.diff(labels, prepend=-1))
         runs = list(zip(firsts, [*firsts[1:], len(labels)], strict=True))
         durations = [float(lengths[first:end].sum()) for first, end in runs]
-        if len(runs) == 1 or min(durations) >= shortest:
+        if len(runs) == 1 or min(durations) >= min_duration:
             break
         first, end = runs[int(np.argmin(durations))]
         neighbours = [labels[i] for i in (first - 1, end) if 0 <= i < len(labels)]
         labels[first:end] = max(neighbours, key=lambda label: scores[first:end, label].sum())
     return [
-        Stretch(
+        LabelSpan(
             start=float(edges[first]),
             end=float(edges[end]),
             label=int(labels[first]),
@@ -77,14 +140,13 @@ def timeline(
     ]
 
 
-def shares(stretches: Sequence[Stretch], labels: Sequence[str]) -> dict[str, float]:
-    """Share of the time of each label that occurs, 0 to 1, largest first."""
-    total = stretches[-1].end - stretches[0].start
-    found: dict[str, float] = {}
-    for stretch in stretches:
-        name = labels[stretch.label]
-        found[name] = found.get(name, 0.0) + (stretch.end - stretch.start) / total
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+def _segment(span: LabelSpan, card: Card) -> Segment:
+    start, end = round(span.start, 3), round(span.end, 3)
+    if span.label >= len(card.labels):
+        reason = _REASONS[span.label - len(card.labels)]
+        return Segment(start=start, end=end, label=None, reason=reason, probability=0.0)
+    label, probability = card.labels[span.label], round(span.probability, 4)
+    return Segment(start=start, end=end, label=label, probability=probability)
 
 
 def _cells(
@@ -94,7 +156,10 @@ def _cells(
     clip_seconds: float,
     seconds: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Edges `[cells + 1]` where any clip begins or ends, and probabilities `[cells, labels]`."""
+    """Cut the time where any clip begins or ends, and average the clips within each cell.
+
+    Returns edges `[cells + 1]` and probabilities `[cells, labels]`.
+    """
     ends = np.minimum(starts + clip_seconds, seconds)
     # Rounded, so that an end and a start that should be the same do not make a cell of 1e-16 s.
     edges = np.unique(np.round(np.concatenate([starts, ends]), 6))
@@ -103,8 +168,8 @@ def _cells(
     return edges, covers @ probabilities.astype(np.float64) / covers.sum(axis=1, keepdims=True)
 
 
-def _path(scores: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The label of each cell on the path of the largest sum, changes being paid for."""
+def _viterbi_path(scores: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the label of each cell on the path of the largest sum, minus the cost of changes."""
     cost = np.log(_SWITCHING_ODDS)
     count, labels = scores.shape
     came_from = np.empty((count, labels), np.intp)

@@ -9,17 +9,21 @@ from safetensors.torch import load_file
 from torch import nn
 from torchvision.models import resnet50
 
-from app.checkpoints.errors import DamagedCheckpointError, MissingCheckpointError
-from app.checkpoints.store import WEIGHTS, Checkpoint
+from app.checkpoints.store import (
+    WEIGHTS,
+    Checkpoint,
+    DamagedCheckpointError,
+    MissingCheckpointError,
+)
 
 
-def gpu_is_there() -> bool:
-    """Whether torch can compute on a GPU here."""
+def has_gpu() -> bool:
+    """Return whether torch can compute on a GPU here."""
     return torch.cuda.is_available()
 
 
 class TorchEngine:
-    """See `Engine`. On the first GPU, or on the CPU where there is none."""
+    """Runs a ResNet50 on the first GPU, or on the CPU where there is none; see `Engine`."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         """Load the checkpoint's weights.
@@ -31,17 +35,17 @@ class TorchEngine:
         card = checkpoint.card
         if checkpoint.weights is None:
             raise MissingCheckpointError(
-                f"{card.task}/{card.input.window} has no {WEIGHTS}, which the torch engine "
+                f"{checkpoint.key} has no {WEIGHTS}, which the torch engine "
                 "needs: export it by `earshot export --weights`, or set EARSHOT_ENGINE=openvino"
             )
-        self._device = torch.device("cuda" if gpu_is_there() else "cpu")
-        network = _network(card.outputs)
+        self._device = torch.device("cuda" if has_gpu() else "cpu")
+        network = _network(card.output_size)
         try:
             network.load_state_dict(load_file(checkpoint.weights))
         except (RuntimeError, ValueError) as error:
             raise DamagedCheckpointError(
-                f"{card.task}/{card.input.window}: {WEIGHTS} are not the weights of a "
-                f"ResNet50 with {card.outputs} outputs: {str(error).splitlines()[0]}"
+                f"{checkpoint.key}: {WEIGHTS} are not the weights of a "
+                f"ResNet50 with {card.output_size} outputs: {str(error).splitlines()[0]}"
             ) from error
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stubs lack it
         self._network = network.eval().to(self._device, torch.bfloat16)
@@ -57,10 +61,10 @@ class TorchEngine:
 
 
 def _network(outputs: int) -> nn.Module:
-    """The network that `training.networks.resnet` trains, by the same names."""
-    body = resnet50(weights=None)
-    features = body.fc.in_features
-    body.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-    body.fc = nn.Identity()
+    """Return the network of `training.networks.resnet`, with the same parameter names."""
+    backbone = resnet50(weights=None)
+    features = backbone.fc.in_features
+    backbone.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
+    backbone.fc = nn.Identity()
     head = nn.Sequential(nn.Identity(), nn.Linear(features, outputs))
-    return nn.Sequential(OrderedDict(body=body, head=head))
+    return nn.Sequential(OrderedDict(backbone=backbone, head=head))

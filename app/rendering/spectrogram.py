@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from app.audio.log_mel import power_to_db
 from app.audio.stft import frame_count, power_spectrogram_blocks
-from app.audio.windows import WindowName
+from app.audio.stft import WindowName
 
 SAMPLE_RATE = 22_050
 """Hz: enough for every octave that is sung or played, and half the work of 44.1 kHz"""

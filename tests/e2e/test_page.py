@@ -12,7 +12,7 @@ import pytest
 
 from app.api.api_keys import new_key
 from app.audio.stft import analysis_window
-from app.audio.windows import WINDOWS
+from app.audio.stft import WINDOWS
 from app.checkpoints import store
 from tests.support.serving import ServerClient, serve
 from tests.support.small_store import save_constant
@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerClient]:
     for task, window in (("emotion", "hann"), ("urban-sound", "hann"), ("urban-sound", "hamming")):
         shipped = store.load(SHIPPED, task, "hann")
         config = shipped.card.input.model_copy(update={"window": window})
-        familiarity = shipped.card.familiarity
+        familiarity = shipped.card.ood
         assert familiarity is not None
         names_all = familiarity.model_copy(update={"threshold": None})
         card = shipped.card.model_copy(update={"input": config, "familiarity": names_all})

@@ -8,7 +8,7 @@ import httpx
 
 from app import __version__
 from app.api.problem_types import KINDS
-from app.api.schemas import Problem
+from earshot.schemas import Problem
 
 
 def test_health(client: httpx.Client) -> None:

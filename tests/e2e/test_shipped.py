@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.audio.windows import WINDOWS, WindowName
+from app.audio.stft import WINDOWS, WindowName
 from app.checkpoints import store
 from app.checkpoints.card import Card
-from app.checkpoints.labels import LABELS, TASKS, TaskName
+from training.tasks import LABELS, TASKS, TaskName
 from tests.support.serving import ServerClient, serve
 from training.corpora.ravdess import EMOTIONS
 
@@ -53,9 +53,9 @@ def test_cards_say_what_was_measured_and_how(task: TaskName, window: WindowName)
     assert card.metrics.command.startswith("earshot evaluate ")
     assert card.metrics.held_out == card.training.held_out
     assert card.metrics.accuracy_fp32 is not None
-    assert card.familiarity is not None
-    assert card.familiarity.threshold is not None
-    assert card.metrics.familiarity is not None
+    assert card.ood is not None
+    assert card.ood.threshold is not None
+    assert card.metrics.ood is not None
     confusion = card.metrics.overall.confusion
     right = sum(confusion[i][i] for i in range(len(card.labels)))
     assert right / sum(map(sum, confusion)) == pytest.approx(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.audio.windows import WINDOWS
+from app.audio.stft import WINDOWS
 from tests.e2e.test_classify import BAD_RECORDINGS, problem
 from tests.support.serving import ServerClient, serve
 from tests.support.sounds import encode, make, tone

@@ -44,15 +44,15 @@ def answer(client: httpx.Client, samples: np.ndarray) -> dict:
 
 def test_the_card_says_what_was_learned_and_what_was_measured(cautious_store: Path) -> None:
     card = store.load(cautious_store, "urban-sound", "hann").card
-    assert card.familiarity is not None
-    assert card.familiarity.foreign == ("esc50: airplane", "esc50: cat")
-    assert card.familiarity.threshold is not None
+    assert card.ood is not None
+    assert card.ood.foreign == ("esc50: airplane", "esc50: cat")
+    assert card.ood.threshold is not None
     assert card.metrics is not None
-    assert card.metrics.familiarity is not None
-    [(kind, scores)] = card.metrics.familiarity.foreign.items()
+    assert card.metrics.ood is not None
+    [(kind, scores)] = card.metrics.ood.foreign.items()
     assert (kind, scores.clips) == ("ESC-50-master", 16)
     assert scores.auroc > 0.9
-    assert card.metrics.familiarity.answered == pytest.approx(0.95, abs=0.07)
+    assert card.metrics.ood.answered == pytest.approx(0.95, abs=0.07)
     row = f"| urban-sound | hann | ESC-50-master | 16 | {scores.auroc:.3f} |"
     assert row in familiarity_table(measured_cards(cautious_store))
 

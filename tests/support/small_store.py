@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from app.audio.windows import WindowName
+from app.audio.stft import WindowName
 from app.checkpoints import store
-from app.checkpoints.labels import LABELS
+from training.tasks import LABELS
 from tests.unit.app.checkpoints.test_store import CARD
 
 URBAN = LABELS["urban-sound"]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 
-from app.checkpoints.labels import TaskName
+from training.tasks import TaskName
 from training.corpora import (
     cremad,
     emodb,

@@ -10,7 +10,7 @@ class Clip:
 
     path: Path
     label: str
-    """the project's label, see `app.checkpoints.labels`"""
+    """the project's label, see `training.tasks`"""
     corpus: str
     """name of the corpus in `training.corpora.CORPORA`, or `folders.CORPUS`"""
     group: str

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from app.checkpoints.labels import LABELS
+from training.tasks import LABELS
 from training.corpora.clip import Clip, CorpusError
 from training.corpora.tables import existing, read_rows
 

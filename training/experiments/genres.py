@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from rich.progress import track
 
 from app.audio.log_mel import power_to_db
-from app.audio.mel import band_edges, hz_to_mel, mel_filterbank, mel_to_hz
+from app.audio.mel import mel_band_edges, hz_to_mel, mel_filterbank, mel_to_hz
 from app.audio.stft import power_spectrogram
-from app.audio.windows import WINDOWS, WindowName
+from app.audio.stft import WINDOWS, WindowName
 from app.decoding.errors import AudioError, EmptyAudioError
 from app.decoding.formats import SUFFIXES
 from app.decoding.recording import read_recording
@@ -296,7 +296,7 @@ def _draw_spectrograms(genres: Mapping[str, Genre]) -> Figure:
     figure = Figure(figsize=(13, 1 + 2.3 * len(genres)), layout="constrained")
     grid = figure.subplots(len(genres), len(WINDOWS), sharex=True, sharey=True, squeeze=False)
     # The filters' outermost edges are the centre of no band.
-    centres = band_edges(MEL_BANDS, 0.0, SAMPLE_RATE / 2)[1:-1]
+    centres = mel_band_edges(MEL_BANDS, 0.0, SAMPLE_RATE / 2)[1:-1]
     for row, (name, genre) in zip(grid, genres.items(), strict=True):
         for axes, window in zip(row, WINDOWS, strict=True):
             db = genre.spectrograms[window]

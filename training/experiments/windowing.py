@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from app.audio.windows import WINDOWS, WindowName
-from app.checkpoints.labels import LABELS, TaskName
-from app.checkpoints.metrics import Scores
+from app.audio.stft import WINDOWS, WindowName
+from training.tasks import LABELS, TaskName
+from earshot.schemas import Scores
 from training import metrics as scores
 from training.corpora.urbansound8k import read_table
 from training.data_source import Material, prepare

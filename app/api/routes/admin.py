@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from app.api import problems
 from app.api.problems import ProblemError
 from app.api.state import ServiceDependency
-from app.checkpoints.errors import CheckpointError
+from app.checkpoints.store import CheckpointError
 from app.inference.registry import Key
 from app.server.workers import tell_the_others
 

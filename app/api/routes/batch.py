@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 from app.api import parameters, problems, uploads
 from app.api.admission import Place
 from app.api.multipart import FilePart
-from app.api.schemas import Problem
+from earshot.schemas import Problem
 from app.api.state import Service, ServiceDependency
 from app.api.streamed import Streamed
-from app.inference.answers import Classification
+from earshot.schemas import Classification
 from app.inference.classifier import Classifier
 from app.inference.recognition import Wanted
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from app.api import parameters, problems, uploads
 from app.api import sse as events
 from app.api.state import ServiceDependency
-from app.inference.answers import Classification
+from earshot.schemas import Classification
 from app.inference.classifier import OnProgress
 from app.inference.recognition import Wanted
 

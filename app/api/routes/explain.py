@@ -7,7 +7,8 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from numpy.typing import NDArray
 
-from app.api import parameters, problems, schemas
+from app.api import parameters, problems
+from earshot import schemas
 from app.api.rendering import PICTURES, rounded
 from app.api.state import ServiceDependency
 from app.api.uploads import REQUEST_BODY, read_upload
@@ -15,7 +16,7 @@ from app.audio.log_mel import LogMelConfig, mel_frequencies, mel_power, power_to
 from app.checkpoints.card import Card
 from app.decoding.recording import AudioLimits, read_recording
 from app.decoding.source import AudioOpener
-from app.inference.answers import CheckpointName
+from earshot.schemas import CheckpointRef
 from app.inference.class_activation import STRIDE, Explainer, Explanation, explain_answer
 from app.inference.classifier import Answer
 from app.rendering.style import MEDIA_TYPES, PictureFormat
@@ -149,7 +150,7 @@ def _describe(card: Card, explanation: Explanation) -> schemas.Explanation:
         frequencies=rounded(mel_frequencies(config)[::STRIDE], 1),
         map=rounded(explanation.map, 3),
         bias=round(explanation.bias, 3),
-        checkpoint=CheckpointName(task=card.task, window=config.window, version=card.version),
+        checkpoint=CheckpointRef(task=card.task, window=config.window, version=card.version),
     )
 
 

@@ -14,7 +14,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api import problems, schemas
+from app.api import problems
+from earshot import schemas
 from app.api.state import ServiceDependency
 from app.audio.stft import power_spectrogram
 from app.decoding.errors import AudioError
@@ -104,18 +105,18 @@ def _genres(library: GenreLibrary, limit: int) -> schemas.GenreList:
 
 
 @lru_cache(maxsize=_CACHED_RECORDINGS)
-def _recording(clip: int, path: Path, _modified_ns: int) -> schemas.GenreRecording:
+def _recording(clip: int, path: Path, _modified_ns: int) -> schemas.GenreTrack:
     title = title_of(path)
     try:
         samples = read_recording(
             path.read_bytes(), sample_rate=SAMPLE_RATE, max_seconds=LONGEST_SECONDS
         ).samples
     except AudioError as error:
-        return schemas.GenreRecording(clip=clip, title=title, error=str(error))
+        return schemas.GenreTrack(clip=clip, title=title, error=str(error))
     power = power_spectrogram(samples, n_fft=N_FFT, hop_length=HOP_LENGTH, window="hann")
     spectral_shape = spectral_features.spectral_shape(power)
     mel_db = spectral_features.mel_spectrogram_db(power)
-    return schemas.GenreRecording(
+    return schemas.GenreTrack(
         clip=clip,
         title=title,
         seconds=round(samples.size / SAMPLE_RATE, 3),

@@ -3,7 +3,8 @@
 from fastapi import APIRouter
 
 from app import __version__
-from app.api import problems, schemas
+from app.api import problems
+from earshot import schemas
 from app.api.middleware.drain import draining
 from app.api.state import ServiceDependency
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from app.api import parameters, problems, uploads
 from app.api.state import ServiceDependency
-from app.inference.answers import Probability
+from earshot.schemas import Probability
 from app.inference.recognition import Wanted
 
 router = APIRouter(tags=["classify"])

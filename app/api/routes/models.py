@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.api import schemas
+from earshot import schemas
 from app.api.state import ServiceDependency
 from app.inference.registry import Entry, Key
 
@@ -17,10 +17,10 @@ async def models(service: ServiceDependency) -> schemas.ModelList:
     )
 
 
-def _describe(key: Key, entry: Entry) -> schemas.Model:
+def _describe(key: Key, entry: Entry) -> schemas.ModelInfo:
     task, window = key
     card = entry.card
-    return schemas.Model(
+    return schemas.ModelInfo(
         task=task,
         window=window,
         status=entry.status,

@@ -15,7 +15,7 @@ from app.api import problems
 from app.api.rendering import SPECTROGRAMS, Look, LookDependency, show
 from app.api.state import ServiceDependency
 from app.api.uploads import REQUEST_BODY, read_upload
-from app.audio.windows import WINDOWS, WindowName
+from app.audio.stft import WINDOWS, WindowName
 from app.decoding.recording import AudioLimits, read_recording
 from app.decoding.source import AudioOpener
 from app.music.library import LONGEST_SECONDS, GenreError, GenreLibrary, title_of

@@ -13,11 +13,11 @@ from app.api.middleware.api_key import STREAM_PROTOCOL
 from app.api.problems import ProblemError, reason_of, refusal_of
 from app.api.state import Service
 from app.audio.log_mel import log_mel
-from app.audio.silence import is_silent
-from app.inference.answers import WHY, Probability, RankedLabel, Seconds
+from app.audio.clips import is_silent
+from earshot.schemas import REASON_DESCRIPTION, Probability, RankedLabel, Seconds
 from app.inference.classifier import Classifier
 from app.inference.instrumentation import observed
-from app.inference.names import Reason
+from earshot.schemas import Reason
 from app.inference.outputs import probabilities, unlabelled
 from app.inference.recognition import verdict
 from app.inference.streaming import LiveClips
@@ -34,7 +34,7 @@ class Heard(BaseModel):
     start: Seconds
     end: Seconds
     label: str | None
-    reason: Reason | None = Field(default=None, description=WHY)
+    reason: Reason | None = Field(default=None, description=REASON_DESCRIPTION)
     probability: Probability = Field(description="of `label`, 0 where there is none")
     ranked: list[RankedLabel] = Field(description="most probable first; nothing for silence")
 

@@ -9,7 +9,7 @@ from python_multipart.exceptions import MultipartParseError
 
 from app.api.multipart import FileParts
 from app.audio.stft import frame_count, power_spectrogram, power_spectrogram_blocks, stft
-from app.audio.windows import WINDOWS
+from app.audio.stft import WINDOWS
 from app.decoding.errors import AudioError
 from app.decoding.recording import read_recording
 

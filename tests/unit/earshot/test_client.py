@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from app.inference.answers import Classification, Progress
+from earshot.schemas import Classification, Progress
 from earshot.client import AsyncClient, Client, EarshotError, OnProgress
 from earshot.uploads import Recording
 from tests.unit.earshot.scripted import Reply, replies

@@ -2,7 +2,7 @@ import csv
 import io
 import json
 
-from app.inference.answers import CheckpointName, Classification, Clip, RankedLabel
+from earshot.schemas import CheckpointRef, Classification, Clip, RankedLabel
 from earshot.formats import Answered, Failed, Outcome, as_csv, as_json, as_table
 
 SIREN = Classification(
@@ -14,7 +14,7 @@ SIREN = Classification(
         RankedLabel(label="car_horn", probability=0.04),
     ],
     clip=Clip(seconds=2, sample_rate=16000, channels=1, format="wav"),
-    checkpoint=CheckpointName(task="urban-sound", window="hann", version="1"),
+    checkpoint=CheckpointRef(task="urban-sound", window="hann", version="1"),
 )
 UNKNOWN = SIREN.model_copy(update={"label": None, "reason": "unfamiliar", "probability": 0.0})
 OUTCOMES: list[Outcome] = [

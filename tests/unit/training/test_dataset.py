@@ -7,7 +7,7 @@ import soundfile
 import torch
 
 from app.audio.log_mel import log_mel
-from app.audio.windows import WINDOWS
+from app.audio.stft import WINDOWS
 from tests.support.sounds import RATE, make, write_urbansound8k
 from training.corpora import Clip, load_task
 from training.dataset import AugmentedClips, BalancedSampler, FirstClips, TrainingSet

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.checkpoints.labels import LABELS
+from training.tasks import LABELS
 from training.corpora import (
     CORPORA,
     TASK_CORPORA,

@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from app.audio.log_mel import log_mel
-from app.audio.windows import WINDOWS, WindowName
-from app.checkpoints.labels import LABELS
+from app.audio.stft import WINDOWS, WindowName
+from training.tasks import LABELS
 from app.decoding.errors import EmptyAudioError, UnsupportedAudioError
 from tests.support.sounds import RATE, SOUNDS, make, write_urbansound8k
 from training.corpora import CorpusError

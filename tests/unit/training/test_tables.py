@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.checkpoints import store
-from app.checkpoints.labels import LABELS
+from training.tasks import LABELS
 from training.tables import (
     MeasuredCard,
     calibration_table,

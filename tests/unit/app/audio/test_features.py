@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from app.audio.clips import clip_starts
-from app.audio.features import clip_blocks
+from app.audio.clips import clip_blocks
 from app.audio.log_mel import log_mel
 from tests.support.sounds import make
 from tests.unit.app.audio.test_log_mel import LOG_MEL

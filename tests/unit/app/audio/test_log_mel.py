@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.audio.log_mel import LogMelConfig, log_mel, mel_power, power_to_db
-from app.audio.windows import WINDOWS, WindowName
+from app.audio.stft import WINDOWS, WindowName
 from tests.support.sounds import make, tone
 from tests.unit.app.audio.test_windows import SCIPY_NAME
 

@@ -18,7 +18,7 @@ from app.audio.stft import (
     power_spectrogram_blocks,
     stft,
 )
-from app.audio.windows import WINDOWS, WindowName
+from app.audio.stft import WINDOWS, WindowName
 from tests.support.sounds import RATE, make, tone
 from tests.unit.app.audio.test_windows import SCIPY_NAME
 
@@ -171,3 +171,22 @@ def test_blocks_are_the_spectrogram_cut(samples: int, block: int, window: Window
     blocks = list(power_spectrogram_blocks(NOISE[:samples], **form, block_frames=block))
     assert {each.shape[1] for each in blocks[:-1]} <= {block}
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole)
+
+
+SCIPY_NAME = {"hann": "hann", "hamming": "hamming", "rectangular": "boxcar"}
+
+
+@given(name=st.sampled_from(WINDOWS), length=st.integers(2, 5000))
+def test_agrees_with_scipys_periodic_windows(name: WindowName, length: int) -> None:
+    expected = signal.get_window(SCIPY_NAME[name], length, fftbins=True)
+    np.testing.assert_allclose(analysis_window(name, length), expected, atol=1e-7)
+
+
+def test_unknown_window_is_named_with_what_is_accepted() -> None:
+    with pytest.raises(ValueError, match="'kaiser'; accepted: hann, hamming, rectangular"):
+        analysis_window("kaiser", 8)  # type: ignore[arg-type]
+
+
+def test_one_sample_is_no_window() -> None:
+    with pytest.raises(ValueError, match="at least 2 samples, got 1"):
+        analysis_window("hann", 1)

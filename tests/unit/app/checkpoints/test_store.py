@@ -5,12 +5,12 @@ import pytest
 
 from app.checkpoints import store
 from app.checkpoints.card import Card, Corpus, Training
-from app.checkpoints.errors import (
+from app.checkpoints.store import (
     CheckpointError,
     DamagedCheckpointError,
     MissingCheckpointError,
 )
-from app.checkpoints.labels import LABELS
+from training.tasks import LABELS
 from tests.unit.app.audio.test_log_mel import LOG_MEL
 
 CARD = Card(

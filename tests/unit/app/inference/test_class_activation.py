@@ -14,8 +14,8 @@ from app.audio.clips import clip_starts, pad_or_repeat
 from app.audio.log_mel import LogMelConfig, log_mel
 from app.checkpoints import store
 from app.checkpoints.card import Card
-from app.checkpoints.errors import DamagedCheckpointError, MissingCheckpointError
-from app.checkpoints.labels import TASKS, TaskName
+from app.checkpoints.store import DamagedCheckpointError, MissingCheckpointError
+from training.tasks import TASKS, TaskName
 from app.decoding.source import AudioInfo
 from app.inference.class_activation import STRIDE, ClipError, Explainer, Explainers, explain_answer
 from app.inference.classifier import Answer
@@ -47,7 +47,7 @@ def test_maps_and_bias_add_up_to_the_logits(
     spectrogram = clip_of(kind, card.input)
     maps = explainer.maps(spectrogram)
     rows, columns = (-(-size // STRIDE) for size in spectrogram.shape)
-    assert maps.shape == (card.outputs, rows, columns)
+    assert maps.shape == (card.output_size, rows, columns)
     logits = engine.infer(spectrogram[None, None])[0]
     assert np.ptp(logits) > 20 * INT8
     np.testing.assert_allclose(maps.mean(axis=(1, 2)) + explainer.bias, logits, atol=INT8)

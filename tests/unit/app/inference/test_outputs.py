@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from app.checkpoints.card import Card, Familiarity, Training
-from app.checkpoints.labels import TaskName
-from app.inference.names import Reason
+from app.checkpoints.card import Card, OodDetector, Training
+from training.tasks import TaskName
+from earshot.schemas import Reason
 from app.inference.outputs import probabilities, unlabelled, unlabelled_whole
 from tests.unit.app.audio.test_log_mel import LOG_MEL
 
@@ -21,7 +21,7 @@ def card(threshold: float | None, task: TaskName = "urban-sound") -> Card:
         labels=("a", "b"),
         input=LOG_MEL,
         temperature=2.0,
-        familiarity=Familiarity(foreign=("esc50: cat",), threshold=threshold),
+        familiarity=OodDetector(foreign=("esc50: cat",), threshold=threshold),
         training=Training(
             corpora=(), held_out={}, skipped_clips=0, epochs=1, seed=0, pretrained=None
         ),

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.audio.windows import WindowName
+from app.audio.stft import WindowName
 from app.checkpoints import store
-from app.checkpoints.errors import DamagedCheckpointError, MissingCheckpointError
+from app.checkpoints.store import DamagedCheckpointError, MissingCheckpointError
 from app.inference.classifier import Classifier
 from app.inference.registry import Loading, Models, Reloaded
 from tests.unit.app.checkpoints.test_store import CARD

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from app.checkpoints import store
-from app.checkpoints.errors import DamagedCheckpointError, MissingCheckpointError
+from app.checkpoints.store import DamagedCheckpointError, MissingCheckpointError
 from app.inference.engines import make_engine
 from app.inference.torch_engine import TorchEngine
 from tests.unit.app.checkpoints.test_store import CARD

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from app.audio.stft import power_spectrogram
-from app.audio.windows import WINDOWS, WindowName
+from app.audio.stft import WINDOWS, WindowName
 from app.decoding.recording import read_recording
 from app.music.spectral_features import (
     MFCC_COUNT,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.audio.windows import WINDOWS, WindowName
+from app.audio.stft import WINDOWS, WindowName
 from app.rendering.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE, spectrogram
 from tests.support.sounds import tone
 from tests.unit.app.audio.test_windows import SCIPY_NAME

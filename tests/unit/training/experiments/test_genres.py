@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from app.audio.windows import WINDOWS
+from app.audio.stft import WINDOWS
 from tests.support.sounds import tone
 from training.corpora.clip import CorpusError
 from training.experiments.genres import (

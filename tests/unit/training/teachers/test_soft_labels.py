@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.checkpoints.labels import LABELS as URBAN
+from training.tasks import LABELS as URBAN
 from tests.support.sounds import SOUNDS, make
 from training.corpora import Clip, load_task
 from training.dataset import AugmentedClips, TutoredSet

@@ -1,0 +1,345 @@
+"""Every model of an answer of the service.
+
+The service, its client and the command line share this module; it needs pydantic alone.
+"""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+"""name of a task or a checkpoint: lower-case words joined by hyphens"""
+Probability = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, description="seconds")]
+
+Reason = Literal["silent", "out_of_distribution", "no_voice"]
+"""why something has no label"""
+REASON_DESCRIPTION = (
+    "why there is no label: `silent`, below -80 dBFS; `out_of_distribution`, unlike all training "
+    "data; `no_voice`, where an emotion was asked for"
+)
+CheckpointStatus = Literal["loaded", "available", "failed"]
+"""whether a checkpoint answers at once, after loading, or not at all"""
+
+
+class RankedLabel(BaseModel):
+    """One label and its probability."""
+
+    label: str
+    probability: Probability
+
+
+class Segment(BaseModel):
+    """The most probable label of one part of a long recording."""
+
+    start: Seconds
+    end: Seconds
+    label: str | None = Field(description="null where the part has no label, see `reason`")
+    reason: Reason | None = Field(default=None, description=REASON_DESCRIPTION)
+    probability: Probability = Field(description="mean over the segment, 0 without a label")
+
+
+class AudioInfo(BaseModel):
+    """Facts about the recording as it was sent."""
+
+    seconds: Seconds
+    sample_rate: int = Field(description="Hz", examples=[44100])
+    channels: int = Field(examples=[2])
+    format: str = Field(description="container", examples=["wav"])
+
+
+class Progress(BaseModel):
+    """How much of a recording is classified."""
+
+    seconds: Seconds = Field(description="classified so far")
+    total: Seconds | None = Field(
+        description="duration of the recording; null where its file does not say"
+    )
+
+
+class CheckpointRef(BaseModel):
+    """The checkpoint that answered."""
+
+    task: Slug
+    name: Slug
+    version: str
+
+
+class Classification(BaseModel):
+    """The labels of a recording."""
+
+    task: Slug
+    label: str | None = Field(description="the most probable label, null where none fits")
+    reason: Reason | None = Field(default=None, description=REASON_DESCRIPTION)
+    probability: Probability = Field(
+        description="calibrated probability of `label`, 0 where there is none"
+    )
+    ranked: list[RankedLabel] = Field(
+        description="the `top_k` labels, most probable first: the answer if it had to be one of "
+        "them; empty for silence"
+    )
+    audio: AudioInfo
+    checkpoint: CheckpointRef
+    segments: list[Segment] | None = Field(
+        default=None,
+        description="for a recording longer than one clip: its labels over time, without gaps",
+    )
+    label_fractions: dict[str, float] | None = Field(
+        default=None,
+        description="for a long recording: label -> fraction of the time, 0 to 1; the rest to 1 "
+        "has no label",
+    )
+
+
+class StreamPrediction(BaseModel):
+    """The labels of the last seconds of a live stream."""
+
+    start: Seconds
+    end: Seconds
+    label: str | None
+    reason: Reason | None = Field(default=None, description=REASON_DESCRIPTION)
+    probability: Probability = Field(description="of `label`, 0 where there is none")
+    ranked: list[RankedLabel] = Field(description="most probable first; empty for silence")
+
+
+class FrozenModel(BaseModel):
+    """An immutable record that accepts no other fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Scores(FrozenModel):
+    """How good the predictions on one set of clips are."""
+
+    clips: int = Field(ge=1)
+    groups: int = Field(ge=1)
+    accuracy: Fraction
+    uar: Fraction = Field(description="unweighted average recall over the labels that occur")
+    macro_f1: Fraction = Field(description="mean F1 over the labels that occur")
+    recall: dict[str, Fraction] = Field(description="of each label that occurs")
+    confusion: tuple[tuple[int, ...], ...] = Field(
+        description="clips, [true label][predicted label], in the order of the card's labels"
+    )
+
+
+class OodScores(FrozenModel):
+    """How well out-of-distribution sounds are told from the held-out recordings."""
+
+    clips: int = Field(ge=1)
+    auroc: Fraction = Field(
+        description="fraction of the pairs of one held-out and one out-of-distribution clip in "
+        "which the held-out one has the larger score"
+    )
+    rejection_rate: Fraction = Field(
+        description="fraction of the out-of-distribution clips that get no label"
+    )
+
+
+class OodMetrics(FrozenModel):
+    """How well a checkpoint rejects out-of-distribution sounds."""
+
+    coverage: Fraction = Field(
+        description="fraction of the held-out clips that get a label; the threshold was chosen by "
+        "it"
+    )
+    by_source: dict[str, OodScores] = Field(
+        description="corpus and kind of sound -> scores; training saw none of these clips"
+    )
+
+
+class Metrics(FrozenModel):
+    """Figures that `earshot evaluate` measured, and their protocol."""
+
+    protocol: str
+    held_out: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="corpus -> folds or speakers that were evaluated"
+    )
+    command: str
+    date: date
+    overall: Scores
+    by_corpus: dict[str, Scores]
+    expected_calibration_error: Fraction = Field(
+        description="15 equal bins; the temperature was fitted on other groups than it is judged on"
+    )
+    accuracy_fp32: Fraction | None = Field(
+        description="of the graph before quantisation, on the same clips; "
+        "null where it was no longer at hand"
+    )
+    ood: OodMetrics | None = Field(
+        default=None, description="null where the checkpoint does not detect such sounds"
+    )
+
+
+class ModelInfo(BaseModel):
+    """A checkpoint of the store."""
+
+    task: Slug
+    name: Slug
+    network: str | None = Field(default=None, examples=["resnet50"])
+    window: str | None = Field(
+        default=None, description="analysis window of its input", examples=["hann"]
+    )
+    status: CheckpointStatus = Field(
+        description="loaded: answers at once; available: is loaded when it is first asked for; "
+        "failed: see `error`"
+    )
+    version: str | None = None
+    labels: list[str] | None = None
+    clip_seconds: float | None = None
+    metrics: Metrics | None = Field(
+        default=None, description="measured on recordings that were held out of training"
+    )
+    error: str | None = Field(
+        default=None,
+        description="why it cannot be loaded or, where it is, why the store's new version does "
+        "not take its place",
+    )
+
+
+class ModelList(BaseModel):
+    """All checkpoints of the store."""
+
+    models: list[ModelInfo]
+
+
+class ReloadReport(BaseModel):
+    """The checkpoints, `task/name`, that a reload changed."""
+
+    replaced: list[str]
+    added: list[str]
+    removed: list[str]
+    refused: dict[str, str] = Field(description="why each was refused; the old one goes on")
+
+
+class ExplainedClip(BaseModel):
+    """The clip of the recording that is explained."""
+
+    clip: int = Field(ge=1, description="its number in the recording, from 1")
+    start: Seconds
+    end: Seconds
+
+
+class Explanation(BaseModel):
+    """A class activation map: where in a clip's spectrogram the network found a label.
+
+    Zhou et al., "Learning deep features for discriminative localization", CVPR 2016.
+    """
+
+    task: Slug
+    label: str = Field(description="the label that is explained", examples=["siren"])
+    probability: Probability = Field(description="calibrated probability of `label` in the clip")
+    clip: ExplainedClip
+    times: list[Seconds] = Field(
+        description="centres of the map's columns, s of the recording", examples=[[0.0, 0.64, 1.28]]
+    )
+    frequencies: list[float] = Field(
+        description="centres of the map's rows, Hz", examples=[[95.6, 1774.3]]
+    )
+    map: list[list[float]] = Field(
+        description="evidence of each place for the label, [frequency][time]: the mean of all "
+        "places plus `bias` is the label's logit, up to int8 rounding",
+        examples=[[[0.022, 1.348, 2.398], [5.392, 5.119, 4.768]]],
+    )
+    bias: float = Field(description="the part of the logit that no place explains")
+    checkpoint: CheckpointRef
+
+
+class SpectrogramData(BaseModel):
+    """The levels of one recording by frequency and time."""
+
+    title: str = Field(examples=["jazz: corner swing (hann window)"])
+    times: list[Seconds] = Field(description="centres of the columns, s", examples=[[0.0, 0.0232]])
+    frequencies: list[float] = Field(description="of the rows, Hz", examples=[[0.0, 10.767]])
+    decibels: list[list[float]] = Field(
+        description="dB, 0 the loudest point: [frequency][time]",
+        examples=[[[-62.1, -58.94], [-12.5, 0.0]]],
+    )
+
+
+class Spectrograms(BaseModel):
+    """One spectrogram, or those that are compared, from left to right."""
+
+    spectrograms: list[SpectrogramData]
+
+
+class SpectralFeatures(BaseModel):
+    """Features of a recording as librosa defines them.
+
+    Spectral ones are means over the frames that are less than 60 dB below the loudest.
+    """
+
+    centroid: float = Field(description="mean frequency, weighted by magnitude, Hz")
+    bandwidth: float = Field(
+        description="standard deviation around the centroid, weighted by magnitude, Hz"
+    )
+    rolloff: float = Field(description="frequency below which 85 % of the magnitude lies, Hz")
+    flatness: float = Field(
+        description="geometric over arithmetic mean of the power: 0 a tone, 0.56 white noise"
+    )
+    contrast: float = Field(description="peaks over valleys of the spectrum in each octave, dB")
+    zero_crossing_rate: float = Field(description="changes of sign a second")
+    tempo: float = Field(
+        description="beats a minute; the estimate favours 120, and means nothing without a beat"
+    )
+    mfcc: list[float] = Field(
+        description="the first 13 mel-frequency cepstral coefficients, means over all frames, dB"
+    )
+
+
+class GenreTrack(BaseModel):
+    """One recording of the gallery."""
+
+    track: int = Field(ge=1, description="its number in `GET /spectrogram`", examples=[1])
+    title: str = Field(examples=["corner swing"])
+    seconds: Seconds | None = None
+    features: SpectralFeatures | None = None
+    error: str | None = Field(default=None, description="why it could not be measured")
+
+
+class Genre(BaseModel):
+    """The recordings of one genre."""
+
+    genre: str = Field(examples=["jazz"])
+    track_count: int = Field(ge=1, description="recordings of the genre")
+    tracks: list[GenreTrack] = Field(description="the first `limit` of them")
+    mean: SpectralFeatures | None = Field(default=None, description="over `tracks`")
+
+
+class GenreList(BaseModel):
+    """The whole gallery."""
+
+    genres: list[Genre]
+
+
+class Health(BaseModel):
+    """The state of the process."""
+
+    status: Literal["ok"]
+    version: str = Field(description="of Earshot")
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 describes one."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="identifies the type of problem", examples=["/problems/silent"])
+    title: str = Field(examples=["The recording is silent"])
+    status: int = Field(examples=[422])
+    detail: str = Field(description="what was wrong, and what would be right")
+    request_id: str | None = Field(
+        default=None, description="as in the header X-Request-ID, and in the service's log"
+    )
+
+
+class BatchLine(BaseModel):
+    """The outcome of one file of a batch: a result, or a problem of its own."""
+
+    index: int | None = Field(
+        description="place of the file in the request, from 0; null for the request itself"
+    )
+    filename: str | None = Field(default=None, description="as it was sent")
+    result: Classification | None = None
+    problem: Problem | None = None
