@@ -9,8 +9,8 @@ import sys
 import uvicorn
 from pydantic import ValidationError
 
-from app.api.api_keys import Keys, KeysError
-from app.server.workers import Workers
+from app.api.api_keys import ApiKeyError, ApiKeyStore
+from app.server.workers import WorkerSupervisor
 from app.settings import Settings
 from app.telemetry.logs import log_config
 
@@ -23,8 +23,8 @@ def main() -> None:
         sys.exit(f"EARSHOT_* settings: {error}")
     if settings.api_keys_file is not None:
         try:
-            Keys(settings.api_keys_file)
-        except KeysError as error:
+            ApiKeyStore(settings.api_keys_file)
+        except ApiKeyError as error:
             sys.exit(f"EARSHOT_API_KEYS_FILE: {error}")
     if settings.otlp_endpoint:
         try:
@@ -39,14 +39,14 @@ def main() -> None:
         port=settings.port,
         http="app.server.connections:Connection",
         log_config=log_config(settings.log_format, settings.log_level),
-        access_log=False,  # it would have queries and addresses; see app.api.middleware.request_log
+        access_log=False,  # it would have queries and addresses
         workers=settings.workers,
-        timeout_graceful_shutdown=settings.shutdown_seconds,
+        timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
         # uvicorn's 5 s would kill workers that are only slow, on a machine with much to do.
         timeout_worker_healthcheck=30,
     )
     if settings.workers > 1:
-        Workers(config, [config.bind_socket()]).run()
+        WorkerSupervisor(config, [config.bind_socket()]).run()
         return
     # uvicorn raises SIGTERM again when it is done: then all went well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())

@@ -7,43 +7,38 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import threadpoolctl
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from app import __version__
 from app.api import problems
-from app.api.api_keys import Keys
-from app.api.guard import guard
-from app.api.middleware.drain import Drain
-from app.api.middleware.request_log import Monitor
-from app.api.middleware.security_headers import SecurityHeaders
+from app.api.api_keys import ApiKeyStore
+from app.api.middleware.api_key import ApiKeyMiddleware
+from app.api.middleware.drain import DrainMiddleware, DrainState
+from app.api.middleware.rate_limit import RateLimit, RateLimitMiddleware
+from app.api.middleware.request_log import RequestLogMiddleware
+from app.api.middleware.security_headers import SecurityHeadersMiddleware
+from app.api.openapi import extend_openapi
 from app.api.routes import (
-    admin,
     batch,
     classify,
-    docs,
     explain,
     genres,
     health,
     huggingface,
-    metrics,
-    page,
+    models,
+    pages,
     spectrogram,
     stream,
 )
-from app.api.routes import models as models_api
-from app.api.state import Service
-from app.decoding.pool import DecoderPool
-from app.inference.class_activation import Explainers
-from app.inference.decoding import Decoding
-from app.inference.registry import Models
-from app.loading import is_preloaded, loading
-from app.music.library import GenreLibrary
-from app.server import signals
-from app.server.connections import STATE, Connections
+from app.api.state import AppState
+from app.checkpoints.store import ModelKey
+from app.inference.registry import ModelRegistry
+from app.server.connections import CONNECTION_LIMITS, ConnectionLimits
+from app.server.signals import handle_signals
 from app.settings import Settings
-from app.telemetry.metrics import Metrics
+from app.telemetry.prometheus import PrometheusMetrics
 
 if TYPE_CHECKING:
     from app.telemetry.tracing import Tracing
@@ -51,12 +46,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _DESCRIPTION = """
-What is in this clip? Send a recording, get the emotion in a voice or the sound of a street,
-with calibrated probabilities. Errors are `application/problem+json` (RFC 9457).
+Send a recording, get its label with calibrated probabilities: the emotion in a voice, the sound
+of a street, or a task of your own. Errors are `application/problem+json` (RFC 9457).
 """
 
-
-_VERSION = "/v1"
 _RESOURCES = (
     classify,
     batch,
@@ -65,62 +58,48 @@ _RESOURCES = (
     stream,
     spectrogram,
     genres,
-    models_api,
+    models,
+    health,
+    pages,
 )
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Wire the service. Nothing is loaded before it starts.
 
-    Raises ImportError when traces are wanted and the packages that send them are missing.
+    Raises ImportError when tracing is on and the packages that send traces are missing.
     """
     settings = settings or Settings()
-    tracing = _tracing(settings)
-    figures = Metrics(on_stage=None if tracing is None else tracing.stage)
-    drain = Drain()
-    keys = None if settings.api_keys_file is None else Keys(settings.api_keys_file)
+    tracing = _make_tracing(settings)
+    metrics = PrometheusMetrics(on_stage=None if tracing is None else tracing.stage)
+    drain = DrainState()
+    keys = None if settings.api_keys_file is None else ApiKeyStore(settings.api_keys_file)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         # The engine and the requests' own threads share the cores; BLAS has none to spare.
         threadpoolctl.threadpool_limits(1, "blas")
-        models = Models(settings.models_dir, loading(settings, figures))
-        decoders = DecoderPool(
-            settings.decoders,
-            seconds=settings.decode_seconds,
-            memory_bytes=settings.decoder_bytes + settings.max_upload_bytes,
-        )
-        app.state.service = service = Service(
-            settings=settings,
-            models=models,
-            explainers=Explainers(settings.models_dir),
-            genres=GenreLibrary(settings.genres_dir),
-            threads=anyio.CapacityLimiter(settings.threads),
-            decoding=Decoding(decoders, settings.decoders),
-            metrics=figures,
-            drain=drain,
-            keys=keys,
-        )
-        connections = Connections(
-            settings.max_connections, settings.client_seconds, figures.refused
+        app.state.earshot = state = AppState(settings, metrics, drain, keys)
+        limits = ConnectionLimits(
+            settings.max_connections, settings.client_timeout_seconds, metrics.count_problem
         )
         reload = asyncio.Event()
-        with signals.handled(
+        with handle_signals(
             drain=drain.begin, drain_seconds=settings.drain_seconds, reload=reload.set
         ):
-            await models.preload(key for key in models.entries if is_preloaded(key, settings))
-            # What is here by now stays: to look through it again would stop requests for long.
+            await state.registry.preload(_preloaded_keys(state.registry, settings))
+            # The objects of now stay: to look through them again would stop requests for long.
             gc.collect()
             gc.freeze()
             async with asyncio.TaskGroup() as tasks:
-                forever = (
-                    tasks.create_task(_release_unused(models, settings.release_seconds)),
-                    tasks.create_task(_reload_whenever(reload, service)),
+                background = (
+                    tasks.create_task(_release_idle(state.registry, settings.model_idle_seconds)),
+                    tasks.create_task(_reload_on_event(reload, state)),
                 )
-                yield {STATE: connections}
-                for task in forever:
+                yield {CONNECTION_LIMITS: limits}
+                for task in background:
                     task.cancel()
-        decoders.close()
+        state.close()
         if tracing is not None:
             tracing.close()
 
@@ -129,49 +108,77 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
-        openapi_url=None,  # its route would have no name in figures; see `app.api.routes.docs`
-        docs_url=None,  # it would load scripts from elsewhere; see `app.api.routes.docs`
+        openapi_url=None,  # its route would have no name in metrics; see `app.api.routes.pages`
+        docs_url=None,  # it would load scripts from elsewhere; see `app.api.routes.pages`
         redoc_url=None,
     )
     problems.install(app)
-    guard(app, settings, keys, drain)
     for module in _RESOURCES:
-        app.include_router(module.router, prefix=_VERSION)
-        # The same without the version, for a first try by hand and for older clients.
-        app.include_router(module.router, include_in_schema=False)
-    for module in (health, page):
         app.include_router(module.router)
     if settings.metrics:
-        app.include_router(metrics.router)
+        app.include_router(health.metrics_router)
     if settings.docs:
-        app.include_router(docs.router)
+        app.include_router(pages.docs_router)
     if keys is not None:
-        app.include_router(admin.router)
-    # What is added last comes first: whoever answers, it is seen, and has the headers.
-    app.add_middleware(Monitor, metrics=figures, tracing=tracing)
-    app.add_middleware(SecurityHeaders)
+        app.include_router(models.admin_router)
+    _add_middleware(app, settings, drain, keys)
+    # The outermost: whoever answers, it is seen, and has the headers.
+    app.add_middleware(RequestLogMiddleware, metrics=metrics, tracing=tracing)
+    app.add_middleware(SecurityHeadersMiddleware)
     return app
 
 
-def _tracing(settings: Settings) -> "Tracing | None":
+def _add_middleware(
+    app: FastAPI, settings: Settings, drain: DrainState, keys: ApiKeyStore | None
+) -> None:
+    """Wrap `app` in what may refuse a request: the last one added is the outermost."""
+    limit = RateLimit(settings.rate_per_minute, settings.rate_burst, settings.max_client_requests)
+    has_limits = bool(limit.per_minute or limit.concurrent)
+    extend_openapi(app, has_keys=keys is not None, has_limits=has_limits)
+    if has_limits:
+        app.add_middleware(RateLimitMiddleware, limit=limit)
+    if keys is not None:
+        app.add_middleware(ApiKeyMiddleware, keys=keys, metrics_public=settings.metrics_public)
+    if settings.cors_origins:
+        # Outside of the keys: browsers ask without one whether they may ask.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+            expose_headers=["ETag", "Retry-After", "X-Request-ID"],
+        )
+    app.add_middleware(DrainMiddleware, drain=drain)
+
+
+def _make_tracing(settings: Settings) -> "Tracing | None":
     if not settings.otlp_endpoint:
         return None
-    from app.telemetry.tracing import Tracing  # noqa: PLC0415  # its packages are an extra
+    from app.telemetry.tracing import Tracing  # noqa: PLC0415  # its packages are optional
 
     return Tracing(settings.otlp_endpoint)
 
 
-async def _reload_whenever(asked: asyncio.Event, service: Service) -> None:
+def _preloaded_keys(registry: ModelRegistry, settings: Settings) -> list[ModelKey]:
+    """Return the checkpoints that are loaded before anyone asks for them."""
+    if settings.preload == "all":
+        return list(registry.entries)
+    if settings.preload == "default":
+        return [registry.resolve(task, None) for task in registry.tasks]
+    return []
+
+
+async def _reload_on_event(event: asyncio.Event, state: AppState) -> None:
     while True:
-        await asked.wait()
-        asked.clear()
+        await event.wait()
+        event.clear()
         try:
-            await service.reload()
+            await state.reload()
         except Exception:  # whatever it is, the service goes on with what it has
             log.exception("the store was not reloaded")
 
 
-async def _release_unused(models: Models, seconds: float) -> None:
+async def _release_idle(registry: ModelRegistry, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds / 2)
-        models.release_unused(seconds)
+        registry.release_idle(seconds)

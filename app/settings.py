@@ -1,14 +1,15 @@
 """All settings of the service, read from the environment once."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.decoding.recording import AudioLimits
-from app.inference import EngineName
+from app.decoding.limits import AudioLimits
+from app.inference import EngineConfig, EngineName
 
 LogFormat = Literal["json", "text"]
 
@@ -27,7 +28,7 @@ class Settings(BaseSettings):
         default="text", description="of a line on stderr: text for people, json for machines"
     )
     metrics: bool = Field(default=True, description="whether GET /metrics answers")
-    open_metrics: bool = Field(default=False, description="whether /metrics needs no key")
+    metrics_public: bool = Field(default=False, description="whether /metrics needs no key")
     otlp_endpoint: str = Field(
         default="",
         pattern="^(https?://.+)?$",
@@ -60,28 +61,28 @@ class Settings(BaseSettings):
         ge=1,
         description="largest file that is accepted: an hour of 16-bit WAV at 44.1 kHz, mono",
     )
-    max_held_bytes: int = Field(
+    upload_memory_bytes: int = Field(
         default=1024 * 1024 * 1024,
         ge=1,
-        description="bytes of uploads that are held at the same time, but for 4 MiB of each; "
+        description="of the uploads that are held at the same time, but for 4 MiB of each; "
         "more get 503",
     )
     max_seconds: float = Field(default=3600.0, gt=0, description="longest recording accepted")
-    max_picture_seconds: float = Field(
+    max_render_seconds: float = Field(
         default=600.0, gt=0, description="longest recording that is drawn or explained"
     )
     max_channels: int = Field(default=32, ge=1, description="most channels of a recording")
     min_sample_rate: int = Field(default=4_000, ge=1, description="lowest of a recording, Hz")
     max_sample_rate: int = Field(default=768_000, ge=1, description="highest of a recording, Hz")
-    decoders: int = Field(
+    decoder_processes: int = Field(
         default_factory=lambda: min(2, os.cpu_count() or 1),
         ge=1,
-        description="processes, each for one MP3, M4A, MP4, AAC, WebM or other file of FFmpeg's",
+        description="processes that decode MP3, M4A, MP4, AAC and WebM, one file each at a time",
     )
-    decode_seconds: float = Field(
-        default=30.0, gt=0, description="longest that such a process may take for one file"
+    decode_timeout_seconds: float = Field(
+        default=30.0, gt=0, description="longest time of such a process for one file"
     )
-    decoder_bytes: int = Field(
+    decoder_memory_bytes: int = Field(
         default=320 * 1024 * 1024,
         ge=128 * 1024 * 1024,
         description="memory of such a process, beside the file",
@@ -96,33 +97,33 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         default=512, ge=1, description="beyond, the one that is idle for longest is closed"
     )
-    client_seconds: float = Field(
+    client_timeout_seconds: float = Field(
         default=20.0,
         gt=0,
-        description="longest that a client may let the service wait: for the head of a request, "
-        "in all for its body, and for an answer to be taken",
+        description="longest wait for a client: for the head of a request, in all for its body, "
+        "and until it reads the answer",
     )
-    min_upload_rate: float = Field(
+    min_upload_bytes_per_second: float = Field(
         default=8_000.0,
         gt=0,
-        description="bytes of a body for which a second more is waited",
+        description="slowest upload: the wait for a body grows by a second with so many bytes",
     )
-    request_seconds: float = Field(
+    request_timeout_seconds: float = Field(
         default=120.0, gt=0, description="longest time from upload to answer"
     )
     engine: EngineName = Field(
         default="auto", description="auto: torch where it finds a GPU, else OpenVINO"
     )
-    streams: int = Field(
+    engine_streams: int = Field(
         default=1, ge=1, description="batches that one network works on at the same time"
     )
     preload: Literal["all", "default", "none"] = Field(
         default="default",
-        description="checkpoints loaded at the start; default: of the Hann window. "
-        "Others are loaded when they are first asked for",
+        description="checkpoints loaded at the start; default: the one that answers by default, "
+        "of each task. Others are loaded when they are first asked for",
     )
-    release_seconds: float = Field(
-        default=900.0, gt=0, description="a checkpoint that nobody asks for is released"
+    model_idle_seconds: float = Field(
+        default=900.0, gt=0, description="a checkpoint that is idle for so long is released"
     )
     cache_dir: Path | None = Field(
         default=None, description="folder for compiled networks, for a quicker next start"
@@ -132,7 +133,7 @@ class Settings(BaseSettings):
         ge=0,
         description="after SIGTERM: not ready, but still answering, before the listener closes",
     )
-    shutdown_seconds: int = Field(
+    shutdown_timeout_seconds: int = Field(
         default=30, ge=1, description="after that, longest wait for the requests that are left"
     )
     workers: int = Field(
@@ -146,14 +147,27 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if self.max_held_bytes < self.max_upload_bytes:
+        if self.upload_memory_bytes < self.max_upload_bytes:
             raise ValueError(
-                f"max_held_bytes ({self.max_held_bytes}) must be at least max_upload_bytes "
-                f"({self.max_upload_bytes}), or the largest file would never be accepted"
+                f"upload_memory_bytes ({self.upload_memory_bytes}) must be at least "
+                f"max_upload_bytes ({self.max_upload_bytes}), or the largest file would never "
+                "be accepted"
             )
         return self
 
     @property
-    def bounds(self) -> AudioLimits:
-        """Of the channels and the sample rate that recordings may have."""
-        return AudioLimits(self.max_channels, self.min_sample_rate, self.max_sample_rate)
+    def engine_config(self) -> EngineConfig:
+        """How the networks run."""
+        return EngineConfig(self.engine, self.engine_streams, self.cache_dir, self.max_requests)
+
+    @property
+    def audio_limits(self) -> AudioLimits:
+        """The limits of recordings that are classified."""
+        return AudioLimits(
+            self.max_seconds, self.max_channels, self.min_sample_rate, self.max_sample_rate
+        )
+
+    @property
+    def render_limits(self) -> AudioLimits:
+        """The limits of recordings that are drawn or explained."""
+        return replace(self.audio_limits, max_seconds=self.max_render_seconds)

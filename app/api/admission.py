@@ -1,6 +1,6 @@
-"""Places: how many requests are worked on at the same time, and what each may take.
+"""Admission: how many requests are worked on at the same time, and what each may take.
 
-That is memory, for its upload, and time, for its client to dawdle.
+That is memory, for its upload, and time, for its client to send it.
 """
 
 import asyncio
@@ -9,156 +9,153 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.api.problems import ProblemError, overloaded
+from app.api.problems import ProblemError, overloaded, too_slow
 
 # Of each upload, bytes that are not counted: a clip finds room beside hours of sound.
 _UNCOUNTED = 4 * 1024 * 1024
-# Of the patience that there is otherwise, what is left when places are short.
-_IMPATIENCE = 0.05
+# Of the timeout that there is otherwise, what is left when slots are short.
+_SHORTAGE_FACTOR = 0.05
 
 
 @dataclass(frozen=True)
-class Patience:
+class UploadTimeout:
     """How long a service waits for the bytes of one client."""
 
     seconds: float
-    """in all, beside what the bytes that have come may have taken"""
+    """in all, beside the time that the bytes received so far may have taken"""
     bytes_per_second: float
-    """the slowest that bytes may come"""
+    """the slowest rate that is accepted"""
 
-    def left(self, received: int, waited: float) -> float:
-        """Seconds that are left, negative when it is over."""
+    def remaining(self, received: int, waited: float) -> float:
+        """Return the seconds that are left, negative when it has expired."""
         return self.seconds + received / self.bytes_per_second - waited
 
 
 @dataclass
-class Space:
+class MemoryBudget:
     """Memory for uploads. Of each, the first 4 MiB are not counted."""
 
-    most: int
+    limit: int
     """bytes that there are"""
-    taken: int = 0
+    used: int = 0
     """bytes that uploads hold now"""
 
 
-class Place:
-    """The place of one request; while its body is read, it may be lost to another request."""
+class AdmissionSlot:
+    """The slot of one request; while its body is read, another request may preempt it."""
 
-    def __init__(self, patience: Patience, space: Space) -> None:
-        self._patience = patience
-        self._space = space
-        self._held = 0
+    def __init__(self, timeout: UploadTimeout, budget: MemoryBudget) -> None:
+        self._timeout = timeout
+        self._budget = budget
+        self._reserved = 0
         self._received = 0
         self._waited = 0.0
-        self._since: float | None = None
-        self._timeout: asyncio.Timeout | None = None
-        self._given_up = False
+        self._waiting_since: float | None = None
+        self._running_timeout: asyncio.Timeout | None = None
+        self._is_preempted = False
 
     async def read(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield what `body` yields, for as long as there is patience.
+        """Yield the chunks of `body` until the timeout.
 
         Only the time that is spent waiting for the client counts.
 
-        Raises ProblemError where the client is too slow: 408, or 503 where it would have been
-        waited for if another request had not needed the place.
+        Raises ProblemError where the client is too slow: 408, or 503 where another request
+        preempted the slot.
         """
         while True:
-            left = self._patience.left(self._received, self._waited)
-            self._since = began = time.monotonic()
+            remaining = self._timeout.remaining(self._received, self._waited)
+            self._waiting_since = began = time.monotonic()
             try:
-                async with asyncio.timeout(left) as self._timeout:
+                async with asyncio.timeout(remaining) as self._running_timeout:
                     chunk = await anext(body, None)
             except TimeoutError:
                 raise self._too_slow() from None
             finally:
-                self._since = self._timeout = None
+                self._waiting_since = self._running_timeout = None
                 self._waited += time.monotonic() - began
-            if self._given_up:
+            if self._is_preempted:
                 raise self._too_slow()
             if chunk is None:
                 return
             self._received += len(chunk)
             yield chunk
 
-    def hold(self, count: int) -> None:
-        """Count so many bytes more of the upload as held, or fewer where `count` is negative.
+    def reserve(self, count: int) -> None:
+        """Reserve so many bytes more of memory, or return some where `count` is negative.
 
-        Raises ProblemError (503) where the uploads of all requests hold too many together.
+        Raises ProblemError (503) where the uploads of all requests take too much together.
         """
-        held = self._held + count
-        more = max(0, held - _UNCOUNTED) - max(0, self._held - _UNCOUNTED)
-        if count > 0 and self._space.taken + more > self._space.most:
+        reserved = self._reserved + count
+        more = max(0, reserved - _UNCOUNTED) - max(0, self._reserved - _UNCOUNTED)
+        if count > 0 and self._budget.used + more > self._budget.limit:
             raise overloaded("the uploads that are being worked on leave no memory for this one")
-        self._held = held
-        self._space.taken += more
+        self._reserved = reserved
+        self._budget.used += more
 
-    def leave(self) -> None:
-        """Hold nothing any more."""
-        self.hold(-self._held)
+    def release(self) -> None:
+        """Return all memory."""
+        self.reserve(-self._reserved)
 
     @property
-    def dawdled(self) -> float:
-        """Seconds beyond the little patience that there is when places are short."""
-        if self._since is None:
+    def stalled_seconds(self) -> float:
+        """Seconds beyond the short timeout that there is when slots are short."""
+        if self._waiting_since is None:
             return 0.0
-        patience = Patience(self._patience.seconds * _IMPATIENCE, self._patience.bytes_per_second)
-        waited = self._waited + time.monotonic() - self._since
-        return max(0.0, -patience.left(self._received, waited))
+        timeout = UploadTimeout(
+            self._timeout.seconds * _SHORTAGE_FACTOR, self._timeout.bytes_per_second
+        )
+        waited = self._waited + time.monotonic() - self._waiting_since
+        return max(0.0, -timeout.remaining(self._received, waited))
 
-    def give_up(self) -> None:
-        """Refuse the request that has the place and is waiting for its client."""
-        self._given_up = True
-        if self._timeout is not None:
-            self._timeout.reschedule(asyncio.get_running_loop().time())
+    def preempt(self) -> None:
+        """Refuse the request that has the slot and is waiting for its client."""
+        self._is_preempted = True
+        if self._running_timeout is not None:
+            self._running_timeout.reschedule(asyncio.get_running_loop().time())
 
     def _too_slow(self) -> ProblemError:
-        if self._given_up:
-            return overloaded("the body came slowly, and another request needed the place")
+        if self._is_preempted:
+            return overloaded("the body came slowly, and another request needed the slot")
         return too_slow(
             f"{self._received} bytes of the body came in {self._waited:.1f} s; send at least "
-            f"{self._patience.bytes_per_second:g} bytes a second, and pause no longer than "
-            f"{self._patience.seconds:g} s in all"
+            f"{self._timeout.bytes_per_second:g} bytes a second, and pause no longer than "
+            f"{self._timeout.seconds:g} s in all"
         )
 
 
-class Places:
-    """The places of all requests. For one event loop."""
+class AdmissionController:
+    """The slots of all requests. For one event loop."""
 
-    def __init__(self, count: int, patience: Patience, space: Space) -> None:
-        """All `count` are free, and share `space`."""
-        self._count = count
-        self._patience = patience
-        self._space = space
-        self._taken: set[Place] = set()
+    def __init__(self, size: int, timeout: UploadTimeout, budget: MemoryBudget) -> None:
+        """Start with `size` free slots, which share `budget`."""
+        self._size = size
+        self._timeout = timeout
+        self._budget = budget
+        self._acquired: set[AdmissionSlot] = set()
 
     @contextmanager
-    def take(self) -> Iterator[Place]:
-        """Hold a place while a request is worked on.
+    def acquire(self) -> Iterator[AdmissionSlot]:
+        """Hold a slot while a request is worked on.
 
-        When all are taken, the request whose client dawdles most has to go: connections that
+        When none is free, the request whose client stalls most is preempted: connections that
         send next to nothing cannot keep everyone else out.
 
-        Raises ProblemError (503) at once when none is free: those that were accepted keep their
-        pace, and nobody waits for nothing.
+        Raises ProblemError (503) at once when no request stalls either: those that were admitted
+        keep their pace, and nobody waits in vain.
         """
-        if len(self._taken) >= self._count:
-            self._make_room()
-        place = Place(self._patience, self._space)
-        self._taken.add(place)
+        if len(self._acquired) >= self._size:
+            self._preempt_one()
+        slot = AdmissionSlot(self._timeout, self._budget)
+        self._acquired.add(slot)
         try:
-            yield place
+            yield slot
         finally:
-            self._taken.discard(place)
-            place.leave()
+            self._acquired.discard(slot)
+            slot.release()
 
-    def _make_room(self) -> None:
-        slowest = max(self._taken, key=lambda place: place.dawdled)
-        if not slowest.dawdled:
-            raise overloaded(f"{len(self._taken)} requests are being answered already")
-        self._taken.remove(slowest)
-        slowest.give_up()
-
-
-def too_slow(detail: str) -> ProblemError:
-    """The problem of a request that took too long to come."""
-    return ProblemError("too-slow", detail, headers={"Connection": "close"})
+    def _preempt_one(self) -> None:
+        slowest = max(self._acquired, key=lambda slot: slot.stalled_seconds)
+        if not slowest.stalled_seconds:
+            raise overloaded(f"{len(self._acquired)} requests are being answered already")
+        self._acquired.remove(slowest)
+        slowest.preempt()

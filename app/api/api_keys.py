@@ -28,13 +28,13 @@ _NAME = re.compile(r"[\w.@-]{1,64}", re.ASCII)
 _LINE = re.compile(rf"({_NAME.pattern}):([a-z]+):([0-9a-f]{{64}})", re.ASCII)
 
 
-class KeysError(ValueError):
+class ApiKeyError(ValueError):
     """The file of keys cannot be used; the message says which line and why."""
 
 
 @dataclass(frozen=True)
-class Key:
-    """A key, as far as it is known here."""
+class ApiKey:
+    """A key without its token, of which only the hash is kept."""
 
     name: str
     scope: Scope
@@ -43,40 +43,42 @@ class Key:
 
     @property
     def line(self) -> str:
-        """As it stands in the file."""
+        """The line of the file."""
         return f"{self.name}:{self.scope}:{self.sha256}"
 
 
-def new_key(name: str, scope: Scope) -> tuple[str, Key]:
+def make_key(name: str, scope: Scope) -> tuple[str, ApiKey]:
     """Make a token of 256 random bits, and the key to keep of it.
 
-    Raises KeysError where the name is not 1 to 64 letters, digits, `.`, `_`, `@` or `-`.
+    Raises ApiKeyError where the name is not 1 to 64 letters, digits, `.`, `_`, `@` or `-`.
     """
     if not _NAME.fullmatch(name):
-        raise KeysError(f"a name has 1 to 64 letters, digits, '.', '_', '@' and '-', got {name!r}")
+        raise ApiKeyError(
+            f"a name has 1 to 64 letters, digits, '.', '_', '@' and '-', got {name!r}"
+        )
     token = _PREFIX + secrets.token_urlsafe(32)
-    return token, Key(name, scope, _sha256(token))
+    return token, ApiKey(name, scope, _sha256(token))
 
 
-class Keys:
+class ApiKeyStore:
     """The keys of a file, read again whenever it has changed."""
 
     def __init__(self, path: Path) -> None:
         """Read the file.
 
-        Raises KeysError when it cannot be read or a line is not a key.
+        Raises ApiKeyError when it cannot be read or a line is not a key.
         """
         self._path = path
-        self._seen = self._version()
+        self._loaded_version = self._version()
         self._keys = _read(path)
 
-    def find(self, token: str) -> Key | None:
-        """The key whose token this is.
+    def find(self, token: str) -> ApiKey | None:
+        """Return the key with this token, None where there is none.
 
         It takes as long for a wrong token as for a right one: comparisons end with the last
         key, not with the first that fits.
         """
-        self._follow()
+        self._reload_if_changed()
         digest = _sha256(token)
         found = None
         for key in self._keys:
@@ -86,22 +88,22 @@ class Keys:
 
     @property
     def has_admin(self) -> bool:
-        """Whether any of the keys is for administration."""
-        self._follow()
+        """Whether any of the keys has the scope admin."""
+        self._reload_if_changed()
         return any(key.scope == "admin" for key in self._keys)
 
     def reload(self) -> None:
         """Read the file again; one that is unfit is logged and changes nothing."""
-        self._seen = self._version()
+        self._loaded_version = self._version()
         try:
             self._keys = _read(self._path)
-        except KeysError as error:
+        except ApiKeyError as error:
             log.error("the keys stay as they were: %s", error)
         else:
             log.info("read %d keys", len(self._keys))
 
-    def _follow(self) -> None:
-        if self._version() != self._seen:
+    def _reload_if_changed(self) -> None:
+        if self._version() != self._loaded_version:
             self.reload()
 
     def _version(self) -> tuple[int, int, int] | None:
@@ -112,28 +114,28 @@ class Keys:
         return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _read(path: Path) -> list[Key]:
+def _read(path: Path) -> list[ApiKey]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise KeysError(f"cannot read the keys in {path.name}: {error}") from error
+        raise ApiKeyError(f"cannot read the keys in {path.name}: {error}") from error
     numbered = ((number, line.strip()) for number, line in enumerate(lines, start=1))
     return [_parse(line, number) for number, line in numbered if line and not line.startswith("#")]
 
 
-def _parse(line: str, number: int) -> Key:
+def _parse(line: str, number: int) -> ApiKey:
     # The message never shows the line: someone may have put a token there.
     found = _LINE.fullmatch(line)
     if found is None:
-        raise KeysError(
+        raise ApiKeyError(
             f"line {number} of the keys is not name:scope:sha256, a name of at most 64 letters, "
             "digits and .-_@ and 64 hexadecimal digits in lower case"
         )
     name, scope, sha256 = found.groups()
     for known in _SCOPES:
         if scope == known:
-            return Key(name, known, sha256)
-    raise KeysError(f"line {number} of the keys: the scope is neither use nor admin")
+            return ApiKey(name, known, sha256)
+    raise ApiKeyError(f"line {number} of the keys: the scope is neither use nor admin")
 
 
 def _sha256(token: str) -> str:

@@ -1,4 +1,4 @@
-"""The files of a multipart body, as its chunks come in."""
+"""Parse the files of a multipart body as its chunks come in."""
 
 import io
 from collections.abc import Callable
@@ -18,29 +18,29 @@ class FilePart:
     """None where it is larger than is accepted"""
 
 
-class FileParts:
-    """Takes the parts of the field `file` out of a body; others are read and dropped.
+class FilePartParser:
+    """Parses the parts of the field `file` out of a body; others are read and dropped.
 
-    What is over the limit is never held.
+    Bytes over the limit are never held.
     """
 
-    def __init__(self, boundary: bytes, limit: int, hold: Callable[[int], None]) -> None:
+    def __init__(self, boundary: bytes, limit: int, reserve: Callable[[int], None]) -> None:
         """Expect parts between `boundary`.
 
         Args:
             boundary: as the content type says.
             limit: bytes of a file.
-            hold: is told of the bytes that will be held, or with a negative number are not any
-                more; what it raises ends the reading.
+            reserve: is called with the bytes that will be held, or with a negative number for
+                those that are not any more; an error that it raises ends the reading.
         """
         self.fields: list[str] = []
         """names of all parts so far"""
-        self.ended = False
+        self.is_complete = False
         """whether the closing boundary was read"""
         self.over_limit = False
         """whether a file was larger than is accepted"""
         self._limit = limit
-        self._hold = hold
+        self._reserve = reserve
         self._finished: list[FilePart] = []
         self._filename: str | None = None
         self._content: io.BytesIO | None = None
@@ -61,9 +61,9 @@ class FileParts:
         )
 
     def feed(self, chunk: bytes) -> list[FilePart]:
-        """The files that end in this chunk of the body.
+        """Parse the next chunk of the body, and return the files that end in it.
 
-        Raises MultipartParseError where it is not as RFC 7578 wants it.
+        Raises MultipartParseError where it violates RFC 7578.
         """
         self._parser.write(chunk)
         finished, self._finished = self._finished, []
@@ -96,11 +96,11 @@ class FileParts:
         if not self._is_file or self._content is None:
             return
         if self._content.tell() + end - start > self._limit:
-            self._hold(-self._content.tell())
+            self._reserve(-self._content.tell())
             self._content = None
             self.over_limit = True
         else:
-            self._hold(end - start)
+            self._reserve(end - start)
             self._content.write(memoryview(data)[start:end])
 
     def _on_part_end(self) -> None:
@@ -111,4 +111,4 @@ class FileParts:
             self._content = None
 
     def _on_end(self) -> None:
-        self.ended = True
+        self.is_complete = True

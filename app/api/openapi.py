@@ -1,45 +1,57 @@
-"""The OpenAPI document: what FastAPI cannot know of what every route may answer."""
+"""The OpenAPI document: the parts that FastAPI cannot know of every route."""
 
 from http import HTTPMethod
 from typing import Any
 
 from fastapi import FastAPI
 
-from app.api.middleware.api_key import SCHEMES, is_open
-from app.api.problems import responses
+from app.api.middleware.api_key import SECURITY_SCHEMES, is_open
+from app.api.problems import openapi_responses
+from app.api.state import AppState
 from earshot.schemas import Problem
 
 _METHODS = tuple(method.lower() for method in HTTPMethod)
 
 
-def describe(app: FastAPI, *, keys: bool, limits: bool) -> None:
-    """Complete the document of `app`.
+def extend_openapi(app: FastAPI, *, has_keys: bool, has_limits: bool) -> None:
+    """Extend the document of `app` with problems, keys, and the tasks of the store.
 
     Args:
-        app: whose routes are described; its `openapi` is replaced, FastAPI's own way to extend it.
-        keys: whether API keys are asked for.
-        limits: whether a client may be told that it asks too much.
+        app: its `openapi` is replaced, FastAPI's own way to extend it.
+        has_keys: whether API keys are required.
+        has_limits: whether requests of one client are limited.
     """
-    document_of = app.openapi
-    everywhere = responses("internal")
-    guarded = (responses("unauthorized") if keys else {}) | (
-        responses("too-many-requests") if limits else {}
+    make_document = app.openapi
+    everywhere = openapi_responses("internal")
+    guarded = (openapi_responses("unauthorized") if has_keys else {}) | (
+        openapi_responses("too-many-requests") if has_limits else {}
     )
 
     def openapi() -> dict[str, Any]:
-        document = document_of()
+        document = make_document()
         components = document["components"]
         components["schemas"]["Problem"] = Problem.model_json_schema()
-        if keys:
-            components["securitySchemes"] = SCHEMES
-            document["security"] = [{name: []} for name in SCHEMES]
+        if has_keys:
+            components["securitySchemes"] = SECURITY_SCHEMES
+            document["security"] = [{name: []} for name in SECURITY_SCHEMES]
+        state: AppState | None = getattr(app.state, "earshot", None)
         for path, operations in document["paths"].items():
             for operation in (operations[each] for each in _METHODS if each in operations):
                 found = everywhere if is_open(path) else everywhere | guarded
                 for status, response in found.items():
                     operation["responses"].setdefault(str(status), response)
-                if keys and is_open(path):
+                if has_keys and is_open(path):
                     operation["security"] = []
+                if state is not None:
+                    _name_tasks(operation.get("parameters", ()), state.registry.tasks)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _name_tasks(parameters: list[dict[str, Any]], tasks: list[str]) -> None:
+    """Give the path parameter `task` the tasks that are in the store now."""
+    for parameter in parameters:
+        if (parameter["in"], parameter["name"]) == ("path", "task"):
+            schema = {key: parameter["schema"][key] for key in ("type", "title")}
+            parameter["schema"] = schema | ({"enum": tasks} if tasks else {})

@@ -11,26 +11,26 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import Match
 
-from app.api.problem_types import KINDS
-from earshot.schemas import Problem
+from app.api.problem_types import PROBLEM_TYPES
 from app.checkpoints.store import CheckpointError
-from app.decoding import errors as audio
+from app.decoding.errors import AudioError
 from app.inference.batcher import OverloadedError
-from app.inference.class_activation import ClipError
+from app.inference.class_activation import ClipNumberError
 from app.music.library import GenreError
+from earshot.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
-_KINDS = "/problems/"
-# Long enough for a full queue to be answered.
+_TYPE_PREFIX = "/problems/"
+# Long enough for a full queue to be worked off.
 _RETRY_AFTER_SECONDS = 1
 _RETRY_AFTER = {
     "Retry-After": {
-        "description": "seconds after which asking again may help; absent where it will not",
+        "description": "seconds after which a retry may help; absent where it will not",
         "schema": {"type": "integer", "minimum": 0},
         "example": 1,
     }
 }
-# OpenAPI's entries of what answers of these statuses have beside the problem.
+# OpenAPI's entries of the headers that answers of these statuses have.
 _HEADERS = {
     HTTPStatus.SERVICE_UNAVAILABLE: _RETRY_AFTER,
     HTTPStatus.TOO_MANY_REQUESTS: _RETRY_AFTER,
@@ -43,65 +43,154 @@ _HEADERS = {
     },
 }
 
+BODY_PROBLEMS = (
+    *("unsupported-format", "corrupt", "undecodable", "empty", "invalid-samples"),
+    *("recording-too-long", "file-too-large", "incomplete-body", "too-slow"),
+    *("invalid-parameter", "overloaded", "deadline", "draining"),
+)
+"""types of problems of a route whose body is a recording"""
+FILE_PROBLEMS = (
+    *BODY_PROBLEMS,
+    *("unsupported-media-type", "missing-file", "malformed-multipart"),
+)
+"""types of problems of a route whose body may be a form, too"""
+
 
 class ProblemError(Exception):
     """Raised by handlers to answer with a problem."""
 
     def __init__(
         self,
-        kind: str,
+        problem_type: str,
         detail: str,
         *,
         headers: Mapping[str, str] | None = None,
-        members: Mapping[str, object] | None = None,
+        extensions: Mapping[str, object] | None = None,
     ) -> None:
-        """A problem of one of the `KINDS`; `members` are told beside the usual ones."""
+        """Make a problem of one of the `PROBLEM_TYPES`; `extensions` join the usual members."""
         super().__init__(detail)
-        problem = _problem_of(kind, detail)
-        self.problem = Problem.model_validate({**problem.model_dump(), **(members or {})})
+        problem = _make_problem(problem_type, detail)
+        self.problem = Problem.model_validate({**problem.model_dump(), **(extensions or {})})
         self.headers = headers
 
 
+# Each has a `problem_type`.
+_DOMAIN_ERRORS = (AudioError, OverloadedError, CheckpointError, GenreError, ClipNumberError)
+
+
+def openapi_responses(*problem_types: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entries of the problems of a route, by their status."""
+    entries: dict[int | str, dict[str, Any]] = {}
+    for name in problem_types:
+        problem_type = PROBLEM_TYPES[name]
+        _add_example(entries, problem_type.status, name, _make_problem(name, problem_type.example))
+    return entries
+
+
+def openapi_http_response(status: HTTPStatus, detail: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entry of a problem that HTTP alone describes."""
+    entries: dict[int | str, dict[str, Any]] = {}
+    _add_example(entries, status, _status_code(status), _make_http_problem(status, detail))
+    return entries
+
+
+def checkpoint_responses(*problem_types: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI entries of a route to a task, whose checkpoint may be missing."""
+    return openapi_responses(*problem_types, "checkpoint-unavailable", "unknown-task")
+
+
 def invalid_parameter(detail: str) -> ProblemError:
-    """The problem of a parameter whose type is right and whose value is not."""
+    """Make the problem of a parameter whose type is right and whose value is not."""
     return ProblemError("invalid-parameter", detail)
 
 
-_AUDIO: dict[type[audio.AudioError], str] = {
-    audio.UnsupportedAudioError: "unsupported-format",
-    audio.CorruptAudioError: "corrupt",
-    audio.DecoderFailedError: "undecodable",
-    audio.EmptyAudioError: "empty",
-    audio.AudioTooLongError: "recording-too-long",
-    audio.SilentAudioError: "silent",
-    audio.InvalidSamplesError: "invalid-samples",
-}
-
-_KNOWN = (ProblemError, audio.AudioError, OverloadedError, CheckpointError, GenreError, ClipError)
+def overloaded(detail: str) -> ProblemError:
+    """Make the problem of more work than can be done now."""
+    return _retryable("overloaded", detail)
 
 
-def responses(*kinds: str) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI entries of the problems that a route can answer with, by their status."""
-    found: dict[int | str, dict[str, Any]] = {}
-    for kind in kinds:
-        status = KINDS[kind].status
-        problem = _problem_of(kind, KINDS[kind].example)
-        _add_example(found, status, kind, problem)
-    return found
+def not_found() -> ProblemError:
+    """Make the problem of a resource that does not exist."""
+    return ProblemError(
+        "not-found", PROBLEM_TYPES["not-found"].example, extensions={"type": "about:blank"}
+    )
 
 
-def of_http(status: HTTPStatus, detail: str) -> dict[int | str, dict[str, Any]]:
-    """As `responses`, of a problem that HTTP alone describes."""
-    found: dict[int | str, dict[str, Any]] = {}
-    _add_example(found, status, _reason(status), _of_http(status, detail))
-    return found
+def deadline_exceeded(seconds: float) -> ProblemError:
+    """Make the problem of an answer that was not ready after `seconds`."""
+    return _retryable("deadline", f"there was no answer within {seconds:g} seconds")
+
+
+def too_slow(detail: str) -> ProblemError:
+    """Make the problem of a request that arrives too slowly."""
+    return ProblemError("too-slow", detail, headers={"Connection": "close"})
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem."""
+
+    async def _domain(request: Request, error: Exception) -> JSONResponse:
+        return problem_response(request, error)
+
+    for kind in (ProblemError, *_DOMAIN_ERRORS):
+        app.add_exception_handler(kind, _domain)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        detail = "; ".join(_describe(item) for item in error.errors())
+        return _response(request, _make_problem("invalid-parameter", detail))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        problem = _make_http_problem(HTTPStatus(error.status_code), error.detail)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(_allowed_methods(request))
+        return _response(request, problem, headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def _disconnected(request: Request, _: ClientDisconnect) -> JSONResponse:
+        # Nobody is left to read this; it only ends the request quietly.
+        return problem_response(
+            request, ProblemError("incomplete-body", PROBLEM_TYPES["incomplete-body"].example)
+        )
+
+
+def problem_response(request: HTTPConnection, error: Exception) -> JSONResponse:
+    """Return the answer to a request, or a WebSocket's handshake, that failed with `error`."""
+    found = to_problem_error(error)
+    return _response(request, found.problem, found.headers)
+
+
+def to_problem_error(error: Exception) -> ProblemError:
+    """Return the problem that a client is told of an error, whatever it is."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, OverloadedError):
+        return overloaded(str(error))
+    if isinstance(error, _DOMAIN_ERRORS):
+        return ProblemError(error.problem_type, str(error))
+    return ProblemError("internal", PROBLEM_TYPES["internal"].example)
+
+
+def problem_code(problem: Problem) -> str:
+    """Return the type of a problem as it is counted and logged."""
+    if problem.type.startswith(_TYPE_PREFIX):
+        return problem.type.removeprefix(_TYPE_PREFIX)
+    return _status_code(HTTPStatus(problem.status))
+
+
+def problem_body(request: HTTPConnection, problem: Problem) -> dict[str, Any]:
+    """Return a problem as the client of `request` gets it; note it for the log and metrics."""
+    request.state.problem = problem_code(problem)
+    return problem.model_dump() | {"request_id": request.state.request_id}
 
 
 def _add_example(
-    found: dict[int | str, dict[str, Any]], status: HTTPStatus, name: str, problem: Problem
+    entries: dict[int | str, dict[str, Any]], status: HTTPStatus, name: str, problem: Problem
 ) -> None:
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
-    entry = found.setdefault(
+    entry = entries.setdefault(
         status.value, {"description": status.phrase, "content": {MEDIA_TYPE: content}}
     )
     if status in _HEADERS:
@@ -110,129 +199,31 @@ def _add_example(
     entry["content"][MEDIA_TYPE]["examples"][name] = {"value": value}
 
 
-OF_A_BODY = (
-    *("unsupported-format", "corrupt", "undecodable", "empty", "invalid-samples"),
-    *("recording-too-long", "file-too-large", "incomplete-body", "too-slow"),
-    *("invalid-parameter", "overloaded", "deadline", "draining"),
-)
-"""what can go wrong where the body is a recording"""
-OF_A_FILE = (*OF_A_BODY, "unsupported-media-type", "missing-file", "malformed-multipart")
-"""what can go wrong where it may be a form, too"""
-
-
-def of_a_checkpoint(*kinds: str) -> dict[int | str, dict[str, Any]]:
-    """As `responses`, of a route to a task: there may be no such task, or nothing to answer it."""
-    found = responses(*kinds, "checkpoint-unavailable")
-    detail = "task: Input should be 'emotion' or 'urban-sound', got 'whales'"
-    status = HTTPStatus.NOT_FOUND
-    unknown = _problem_of("invalid-parameter", detail, status)
-    _add_example(found, status, "unknown-task", unknown)
-    return found
-
-
-def overloaded(detail: str) -> ProblemError:
-    """The problem of more work than can be done now."""
-    return _try_again("overloaded", detail)
-
-
-def not_found() -> ProblemError:
-    """The problem of a resource that does not exist."""
-    return ProblemError("not-found", KINDS["not-found"].example, members={"type": "about:blank"})
-
-
-def too_late(seconds: float) -> ProblemError:
-    """The problem of an answer that was not ready after `seconds`."""
-    detail = f"there was no answer within {seconds:g} seconds"
-    return _try_again("deadline", detail)
-
-
-def _try_again(kind: str, detail: str) -> ProblemError:
+def _retryable(problem_type: str, detail: str) -> ProblemError:
     return ProblemError(
-        kind,
+        problem_type,
         f"{detail}; try again in a moment",
         headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
     )
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem."""
-
-    async def _known(request: Request, error: Exception) -> JSONResponse:
-        return answer(request, error)
-
-    for kind in _KNOWN:
-        app.add_exception_handler(kind, _known)
-
-    @app.exception_handler(RequestValidationError)
-    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        # An unknown name in the path is a resource that does not exist.
-        in_path = any(item["loc"][0] == "path" for item in error.errors())
-        status = HTTPStatus.NOT_FOUND if in_path else HTTPStatus.UNPROCESSABLE_ENTITY
-        detail = "; ".join(_describe(item) for item in error.errors())
-        return _answer(request, _problem_of("invalid-parameter", detail, status))
-
-    @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> JSONResponse:
-        problem = _of_http(HTTPStatus(error.status_code), error.detail)
-        headers = dict(error.headers or {})
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = ", ".join(_allowed(request))
-        return _answer(request, problem, headers)
-
-    @app.exception_handler(ClientDisconnect)
-    async def _gone(request: Request, _: ClientDisconnect) -> JSONResponse:
-        # Nobody is left to read this; it only ends the request quietly.
-        return _answer(
-            request,
-            _problem_of("incomplete-body", KINDS["incomplete-body"].example),
-        )
-
-
-def answer(request: HTTPConnection, error: Exception) -> JSONResponse:
-    """The answer to a request, or a WebSocket's handshake, that failed with `error`."""
-    found = refusal_of(error)
-    return _answer(request, found.problem, found.headers)
-
-
-def refusal_of(error: Exception) -> ProblemError:
-    """What a client is told of an error, whatever it is."""
-    if isinstance(error, ProblemError):
-        return error
-    if isinstance(error, audio.AudioError):
-        return ProblemError(_AUDIO[type(error)], str(error))
-    if isinstance(error, OverloadedError):
-        return overloaded(str(error))
-    if isinstance(error, CheckpointError):
-        return ProblemError("checkpoint-unavailable", str(error))
-    if isinstance(error, GenreError | ClipError):
-        return invalid_parameter(str(error))
-    return ProblemError("internal", KINDS["internal"].example)
-
-
-def _problem_of(kind: str, detail: str, status: HTTPStatus | None = None) -> Problem:
-    of_kind = KINDS[kind]
+def _make_problem(problem_type: str, detail: str) -> Problem:
+    found = PROBLEM_TYPES[problem_type]
     return Problem(
-        type=f"{_KINDS}{kind}", title=of_kind.title, status=status or of_kind.status, detail=detail
+        type=f"{_TYPE_PREFIX}{problem_type}", title=found.title, status=found.status, detail=detail
     )
 
 
-def reason_of(problem: Problem) -> str:
-    """The kind of a problem, as it is counted and logged."""
-    if problem.type.startswith(_KINDS):
-        return problem.type.removeprefix(_KINDS)
-    return _reason(HTTPStatus(problem.status))
-
-
-def _reason(status: HTTPStatus) -> str:
-    return status.phrase.lower().replace(" ", "-")
-
-
-def _of_http(status: HTTPStatus, detail: str) -> Problem:
+def _make_http_problem(status: HTTPStatus, detail: str) -> Problem:
     return Problem(type="about:blank", title=status.phrase, status=status, detail=detail)
 
 
-def _allowed(request: Request) -> list[str]:
-    """The methods that a path knows: the router itself tells those of its first route alone."""
+def _status_code(status: HTTPStatus) -> str:
+    return status.phrase.lower().replace(" ", "-")
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Return the methods that a path knows: the router tells those of its first route alone."""
     return [
         method.value
         for method in HTTPMethod
@@ -243,16 +234,10 @@ def _allowed(request: Request) -> list[str]:
     ]
 
 
-def told(request: HTTPConnection, problem: Problem) -> dict[str, Any]:
-    """A problem as the client of `request` gets it; noted for the log and the metrics."""
-    request.state.problem = reason_of(problem)
-    return problem.model_dump() | {"request_id": request.state.request_id}
-
-
-def _answer(
+def _response(
     request: HTTPConnection, problem: Problem, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    content = told(request, problem)
+    content = problem_body(request, problem)
     return JSONResponse(content, problem.status, headers=headers, media_type=MEDIA_TYPE)
 
 

@@ -1,4 +1,4 @@
-"""How spectrograms are shown: the query parameters, and the pictures or numbers they ask for."""
+"""Answers that show spectrograms: their query parameters, and the pictures or numbers."""
 
 import io
 from collections.abc import Sequence
@@ -9,54 +9,57 @@ import numpy as np
 from fastapi import Depends, Query
 from numpy.typing import NDArray
 
-from earshot import schemas
 from app.audio.stft import WindowName
-from app.rendering.style import (
+from app.rendering.options import (
     MEDIA_TYPES,
     ColourMap,
     FrequencyAxis,
     Panel,
     PictureFormat,
-    Style,
+    RenderOptions,
 )
+from earshot.schemas import SpectrogramData, Spectrograms
 
 _NPY = "application/octet-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
-PICTURES: dict[str, Any] = dict.fromkeys(MEDIA_TYPES.values(), _BINARY)
-"""OpenAPI's `content` of an answer that is a picture."""
+PICTURE_CONTENT: dict[str, Any] = dict.fromkeys(MEDIA_TYPES.values(), _BINARY)
+"""OpenAPI's `content` of an answer that is a picture"""
 
-SPECTROGRAMS: dict[str, Any] = {
+SPECTROGRAM_RESPONSE: dict[str, Any] = {
     "description": """The picture or the numbers.
 
 `npy` is one float32 array `[spectrograms, 1 + frequencies, 1 + times]`. Of each spectrogram `s`,
 `s[1:, 0]` are the frequencies (Hz), `s[0, 1:]` the times (s) and `s[1:, 1:]` the levels (dB).
 `s[0, 0]` is NaN, and so are the columns that a spectrogram lacks to the width of the widest.""",
-    "model": schemas.Spectrograms,
-    "content": PICTURES | {_NPY: _BINARY},
+    "model": Spectrograms,
+    "content": PICTURE_CONTENT | {_NPY: _BINARY},
 }
-"""OpenAPI's response of an answer made by `show`."""
+"""OpenAPI's response of an answer made by `render`"""
+
+Width = Annotated[
+    int,
+    Query(
+        ge=200,
+        le=3000,
+        description="pixels, and the most columns of numbers; where a recording has more "
+        "frames, neighbours are joined by their maximum",
+    ),
+]
+Height = Annotated[int, Query(ge=150, le=2000, description="pixels; pictures only")]
 
 
 @dataclass(frozen=True)
-class Look:
-    """The query parameters that say how spectrograms are shown."""
+class SpectrogramQuery:
+    """The query parameters of spectrograms."""
 
     window: Annotated[WindowName, Query(description="analysis window")] = "hann"
     format: Annotated[
         Literal[PictureFormat, "json", "npy"],
         Query(description="a picture, or the numbers that it would show"),
     ] = "png"
-    width: Annotated[
-        int,
-        Query(
-            ge=200,
-            le=3000,
-            description="pixels, and the most columns of numbers; where a recording has more "
-            "frames, neighbours are joined by their maximum",
-        ),
-    ] = 1000
-    height: Annotated[int, Query(ge=150, le=2000, description="pixels; pictures only")] = 500
+    width: Width = 1000
+    height: Height = 500
     colour_map: Annotated[ColourMap, Query(description="pictures only")] = "magma"
     axis: Annotated[
         FrequencyAxis,
@@ -68,46 +71,49 @@ class Look:
 
     @property
     def media_type(self) -> str:
-        """Of what `show` returns."""
+        """The media type of the result of `render`."""
         if self.format == "json":
             return "application/json"
         return _NPY if self.format == "npy" else MEDIA_TYPES[self.format]
 
 
-LookDependency = Annotated[Look, Depends()]
+SpectrogramQueryDependency = Annotated[SpectrogramQuery, Depends()]
 
 
-def show(panels: Sequence[Panel], look: Look) -> bytes:
-    """The content of an answer: `panels` in the format that `look` asks for."""
-    if look.format == "json":
-        return _json(panels)
-    if look.format == "npy":
-        return _npy(panels)
-    # It brings matplotlib, memory and a slower start for those who only classify.
-    from app.rendering.spectrograms import draw_spectrograms  # noqa: PLC0415
+def render(panels: Sequence[Panel], query: SpectrogramQuery) -> bytes:
+    """Render spectrograms in the format of the query."""
+    if query.format == "json":
+        return _to_json(panels)
+    if query.format == "npy":
+        return _to_npy(panels)
+    # It loads matplotlib: memory and a slower start for those who only classify.
+    from app.rendering.figures import draw_spectrograms  # noqa: PLC0415
 
-    return draw_spectrograms(
-        panels,
-        top_db=look.top_db,
-        style=Style(look.width, look.height, look.colour_map, look.axis),
-        picture_format=look.format,
+    options = RenderOptions(
+        query.width,
+        query.height,
+        query.format,
+        query.colour_map,
+        query.axis,
+        query.top_db,
     )
+    return draw_spectrograms(panels, options)
 
 
-def rounded(values: NDArray[np.floating], decimals: int) -> list[Any]:
-    """Nested lists of `values`, short in JSON."""
+def to_rounded_lists(values: NDArray[np.floating], decimals: int) -> list[Any]:
+    """Return `values` as nested lists that are short in JSON."""
     lists: list[Any] = np.round(values.astype(np.float64), decimals).tolist()
     return lists
 
 
-def _json(panels: Sequence[Panel]) -> bytes:
-    content = schemas.Spectrograms(
+def _to_json(panels: Sequence[Panel]) -> bytes:
+    content = Spectrograms(
         spectrograms=[
-            schemas.SpectrogramData(
+            SpectrogramData(
                 title=panel.title,
-                times=rounded(panel.spectrogram.times, 4),
-                frequencies=rounded(panel.spectrogram.frequencies, 3),
-                decibels=rounded(panel.spectrogram.db, 2),
+                times=to_rounded_lists(panel.spectrogram.times, 4),
+                frequencies=to_rounded_lists(panel.spectrogram.frequencies, 3),
+                decibels=to_rounded_lists(panel.spectrogram.db, 2),
             )
             for panel in panels
         ]
@@ -115,7 +121,7 @@ def _json(panels: Sequence[Panel]) -> bytes:
     return content.model_dump_json().encode()
 
 
-def _npy(panels: Sequence[Panel]) -> bytes:
+def _to_npy(panels: Sequence[Panel]) -> bytes:
     shown = [panel.spectrogram for panel in panels]
     rows = 1 + shown[0].frequencies.size
     columns = 1 + max(each.times.size for each in shown)

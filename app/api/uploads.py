@@ -1,17 +1,23 @@
-"""Reading the one recording of a request into memory, and no byte more than allowed."""
+"""Uploads: the slot, the bytes and the deadline of a request that sends recordings."""
 
+import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
+from starlette.requests import ClientDisconnect
 
-from app.api.admission import Place
-from app.api.multipart import FIELD, FilePart, FileParts
-from app.api.problems import ProblemError
+from app.api.admission import AdmissionSlot
+from app.api.multipart import FIELD, FilePart, FilePartParser
+from app.api.problems import ProblemError, deadline_exceeded
+from app.api.state import AppState
+from app.settings import Settings
+
+T = TypeVar("T")
 
 _BINARY = {
     "type": "string",
@@ -23,7 +29,7 @@ RAW_CONTENT: dict[str, Any] = {
     for media_type in ("audio/*", "video/*", "application/octet-stream")
 }
 """the OpenAPI entries of a body that is a recording and nothing else"""
-REQUEST_BODY: dict[str, Any] = {
+RECORDING_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "multipart/form-data": {
@@ -32,7 +38,7 @@ REQUEST_BODY: dict[str, Any] = {
         **RAW_CONTENT,
     },
 }
-"""the OpenAPI entry of what `read_upload` reads"""
+"""the OpenAPI entry of a body for `Upload.read_recording`"""
 FILES_BODY: dict[str, Any] = {
     "required": True,
     "content": {
@@ -45,94 +51,152 @@ FILES_BODY: dict[str, Any] = {
         }
     },
 }
-"""the OpenAPI entry of what `read_files` reads"""
+"""the OpenAPI entry of a body for `Upload.read_files`"""
 
-# What boundaries and part headers may take beside the file itself.
+# Bytes of boundaries and part headers beside the file itself.
 _ENVELOPE_BYTES = 64 * 1024
 
 
+class Upload:
+    """The upload of one request."""
+
+    def __init__(self, request: Request, slot: AdmissionSlot, settings: Settings) -> None:
+        self._request = request
+        self._slot = slot
+        self._settings = settings
+
+    async def read_recording(self) -> bytes:
+        """Read the one recording of the request.
+
+        It is the body, where the content type says sound, video or just bytes; otherwise the
+        body has to be a multipart form with the field `file`. Bytes are counted as they arrive:
+        those over the limit are refused before they are held.
+
+        Raises:
+            ProblemError: too large, too slow, of another content type, or no valid form.
+        """
+        kind = media_type(self._request)
+        if kind.startswith(("audio/", "video/")) or kind == "application/octet-stream":
+            return await self.read_body()
+        return await self._read_form_file()
+
+    async def read_body(self, limit: int | None = None) -> bytes:
+        """Read the whole body.
+
+        Args:
+            limit: bytes; None: of the largest file that is accepted.
+
+        Raises ProblemError when there are more, or they come too slowly.
+        """
+        limit = limit or self._settings.max_upload_bytes
+        body = io.BytesIO()
+        async for chunk in self._chunks(limit, limit):
+            self._slot.reserve(len(chunk))
+            body.write(chunk)
+        return body.getvalue()
+
+    async def read_files(self) -> AsyncIterator[FilePart]:
+        """Yield the files of all multipart fields `file`, each as soon as it has come in.
+
+        The body is read on when the next file is asked for. A file that is too large is skipped,
+        and yielded without content.
+
+        Raises:
+            ProblemError: not multipart, no such field, malformed, cut short, too large or too slow.
+        """
+        limit = self._settings.max_batch_bytes
+        with _parser_problems():
+            parser = self._parser()
+            async for chunk in self._chunks(limit, limit):
+                for file in parser.feed(chunk):
+                    yield file
+        _require_end(parser)
+        if FIELD not in parser.fields:
+            raise _missing_file(parser)
+
+    def release(self, file: FilePart) -> None:
+        """Return the memory of a file that is not held any more."""
+        self._slot.reserve(-len(file.content or b""))
+
+    async def with_deadline(self, work: Awaitable[T]) -> T:
+        """Wait for `work`, but no longer than its deadline or its client.
+
+        The body must have been read.
+
+        Raises:
+            ProblemError: (503) the deadline passed.
+            ClientDisconnect: nobody is there any more to read the answer.
+        """
+        seconds = self._settings.request_timeout_seconds
+        task = asyncio.ensure_future(work)
+        disconnected = asyncio.ensure_future(self._wait_for_disconnect())
+        both = (task, disconnected)
+        try:
+            await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            if disconnected.done():
+                raise ClientDisconnect
+            raise deadline_exceeded(seconds)
+        finally:
+            for future in both:
+                future.cancel()
+
+    async def _wait_for_disconnect(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+
+    async def _read_form_file(self) -> bytes:
+        limit = self._settings.max_upload_bytes
+        files: list[FilePart] = []
+        with _parser_problems():
+            parser = self._parser()
+            async for chunk in self._chunks(limit + _ENVELOPE_BYTES, limit):
+                files += parser.feed(chunk)
+                if parser.over_limit:
+                    raise file_too_large(limit)
+                if parser.fields.count(FIELD) > 1:
+                    raise _malformed(f"the field {FIELD!r} occurs more than once; send one file")
+        _require_end(parser)
+        if not files or files[0].content is None:
+            raise _missing_file(parser)
+        return files[0].content
+
+    def _parser(self) -> FilePartParser:
+        return FilePartParser(
+            multipart_boundary(self._request), self._settings.max_upload_bytes, self._slot.reserve
+        )
+
+    async def _chunks(self, body_limit: int, reported_limit: int) -> AsyncIterator[bytes]:
+        declared = self._request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > body_limit:
+            raise file_too_large(reported_limit)
+        received = 0
+        async for chunk in self._slot.read(self._request.stream()):
+            received += len(chunk)
+            if received > body_limit:
+                raise file_too_large(reported_limit)
+            yield chunk
+
+
+@asynccontextmanager
+async def accept_upload(request: Request, state: AppState) -> AsyncIterator[Upload]:
+    """Admit a request that sends recordings; its slot is released at the end.
+
+    Raises ProblemError (503) when no slot is free.
+    """
+    with state.admission.acquire() as slot:
+        yield Upload(request, slot, state.settings)
+
+
 def media_type(request: Request) -> str:
-    """The request's content type without its parameters, in lower case; empty without one."""
+    """Return the content type without its parameters, in lower case; empty without one."""
     name, _ = parse_options_header(request.headers.get("content-type"))
     return name.decode("latin-1")
 
 
-async def read_upload(request: Request, place: Place, limit: int) -> bytes:
-    """Return the recording of a request, of at most `limit` bytes.
-
-    It is the body, where the content type says sound, video or just bytes; otherwise the
-    body has to be a form, see `read_file`.
-
-    Raises:
-        ProblemError: too large, too slow, of another content type, or no form as it should be.
-    """
-    kind = media_type(request)
-    if kind.startswith(("audio/", "video/")) or kind == "application/octet-stream":
-        return await read_body(request, place, limit)
-    return await read_file(request, place, limit)
-
-
-async def read_body(request: Request, place: Place, limit: int) -> bytes:
-    """Return the whole body, of at most `limit` bytes, counted as they arrive.
-
-    Raises ProblemError when there are more, or they come too slowly.
-    """
-    body = io.BytesIO()
-    async for chunk in _bounded(request, place, limit, limit):
-        place.hold(len(chunk))
-        body.write(chunk)
-    return body.getvalue()
-
-
-async def read_file(request: Request, place: Place, limit: int) -> bytes:
-    """Return the content of the multipart field `file`, of at most `limit` bytes.
-
-    Bytes are counted as they arrive: what is over the limit is refused before it is held.
-
-    Raises:
-        ProblemError: not multipart, no such field, malformed, cut short, too large or too slow.
-    """
-    files: list[FilePart] = []
-    with _problems_of_parsing():
-        parts = FileParts(boundary_of(request), limit, place.hold)
-        async for chunk in _bounded(request, place, limit + _ENVELOPE_BYTES, limit):
-            files += parts.feed(chunk)
-            if parts.over_limit:
-                raise too_large(limit)
-            if parts.fields.count(FIELD) > 1:
-                raise _malformed(f"the field {FIELD!r} occurs more than once; send one file")
-    _require_end(parts)
-    if not files or files[0].content is None:
-        raise _missing_file(parts)
-    return files[0].content
-
-
-async def read_files(
-    request: Request, place: Place, *, limit: int, body_limit: int
-) -> AsyncIterator[FilePart]:
-    """Yield the files of all multipart fields `file`, each as soon as it has come in.
-
-    Args:
-        request: its body is read on when the next file is asked for.
-        place: of the request.
-        limit: bytes of a file; a larger one is passed over, and yielded without content.
-        body_limit: bytes of the whole body.
-
-    Raises:
-        ProblemError: not multipart, no such field, malformed, cut short, too large or too slow.
-    """
-    with _problems_of_parsing():
-        parts = FileParts(boundary_of(request), limit, place.hold)
-        async for chunk in _bounded(request, place, body_limit, body_limit):
-            for file in parts.feed(chunk):
-                yield file
-    _require_end(parts)
-    if FIELD not in parts.fields:
-        raise _missing_file(parts)
-
-
-def boundary_of(request: Request) -> bytes:
-    """The boundary of a multipart form; raises ProblemError where the request holds none."""
+def multipart_boundary(request: Request) -> bytes:
+    """Return the boundary of a multipart form; raises ProblemError where the request holds none."""
     _, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
     if media_type(request) == "multipart/form-data" and boundary:
@@ -145,15 +209,22 @@ def boundary_of(request: Request) -> bytes:
     )
 
 
-def _require_end(parts: FileParts) -> None:
+def file_too_large(limit: int) -> ProblemError:
+    """Make the problem of a file of more than `limit` bytes."""
+    return ProblemError(
+        "file-too-large", f"there are more than the {limit} bytes that are accepted"
+    )
+
+
+def _require_end(parser: FilePartParser) -> None:
     """Raise ProblemError when a form was cut short."""
-    if not parts.ended:
+    if not parser.is_complete:
         raise _malformed("the multipart body ends before its closing boundary")
 
 
-def _missing_file(parts: FileParts) -> ProblemError:
-    """The problem of a form without a file."""
-    found = ", ".join(repr(name) for name in parts.fields) or "no fields"
+def _missing_file(parser: FilePartParser) -> ProblemError:
+    """Make the problem of a form without a file."""
+    found = ", ".join(repr(name) for name in parser.fields) or "no fields"
     return ProblemError(
         "missing-file",
         f"send the recording in the multipart field {FIELD!r}; the request has {found}",
@@ -161,35 +232,13 @@ def _missing_file(parts: FileParts) -> ProblemError:
 
 
 def _malformed(detail: str) -> ProblemError:
-    """The problem of a form that is not as it should be."""
+    """Make the problem of an invalid form."""
     return ProblemError("malformed-multipart", detail)
 
 
 @contextmanager
-def _problems_of_parsing() -> Iterator[None]:
+def _parser_problems() -> Iterator[None]:
     try:
         yield
     except FormParserError as error:
         raise _malformed(f"the multipart body cannot be parsed: {error}") from error
-
-
-def too_large(limit: int) -> ProblemError:
-    """The problem of a file of more than `limit` bytes."""
-    return ProblemError(
-        "file-too-large",
-        f"there are more than the {limit} bytes that are accepted",
-    )
-
-
-async def _bounded(
-    request: Request, place: Place, body_limit: int, limit: int
-) -> AsyncIterator[bytes]:
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > body_limit:
-        raise too_large(limit)
-    received = 0
-    async for chunk in place.read(request.stream()):
-        received += len(chunk)
-        if received > body_limit:
-            raise too_large(limit)
-        yield chunk

@@ -18,7 +18,7 @@ from app.checkpoints.store import (
     UnknownTaskError,
 )
 from app.decoding.recording import RecordingReader
-from app.inference import EngineName
+from app.inference import EngineConfig
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier, RunInThread
 from app.inference.engine import MAX_BATCH_SIZE, make_engine, smoke_test
@@ -35,19 +35,6 @@ class UnknownCheckpointError(MissingCheckpointError):
     """The task has no checkpoint of this name; the message lists those that it has."""
 
     problem_type = "invalid-parameter"
-
-
-@dataclass(frozen=True)
-class EngineConfig:
-    """How the networks of a registry run."""
-
-    engine: EngineName = "auto"
-    streams: int = 1
-    """batches that one network works on at the same time"""
-    cache_dir: Path | None = None
-    """folder for compiled graphs"""
-    max_queued: int = 32 * MAX_BATCH_SIZE
-    """clips that may wait for one network"""
 
 
 @dataclass
@@ -280,7 +267,7 @@ class ModelRegistry:
         batcher = Batcher(
             engine,
             max_batch=MAX_BATCH_SIZE,
-            max_queued=config.max_queued,
+            max_queued=config.max_requests * MAX_BATCH_SIZE,
             streams=config.streams,
             instrumentation=self._instrumentation,
         )

@@ -1,59 +1,62 @@
-"""The library of example recordings: one folder for each genre."""
+"""The gallery of example recordings: one folder for each genre."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from app.decoding.formats import SUFFIXES
+from earshot.audio_formats import AUDIO_SUFFIXES
 
-LONGEST_SECONDS = 600.0
+MAX_SECONDS = 600.0
 """duration of the longest recording that is read"""
 
 
 class GenreError(ValueError):
-    """No such genre, or no such clip of it; the message says which there are."""
+    """The gallery has no such genre, or no such track of it; the message lists those it has."""
+
+    problem_type: ClassVar[str] = "invalid-parameter"
 
 
 @dataclass(frozen=True)
 class GenreLibrary:
-    """Recordings below `root`, found anew on each look."""
+    """The recordings below `root`, found anew at each call."""
 
     root: Path
 
-    def genres(self) -> list[str]:
-        """Names of the genres that have at least one recording, sorted."""
+    def list_genres(self) -> list[str]:
+        """Return the names of the genres that have at least one recording, sorted."""
         if not self.root.is_dir():
             return []
         return sorted(path.name for path in self.root.iterdir() if _recordings(path))
 
-    def recordings(self, genre: str) -> list[Path]:
-        """The recordings of `genre`, sorted by name.
+    def list_tracks(self, genre: str) -> list[Path]:
+        """Return the recordings of `genre`, sorted by name.
 
-        Raises GenreError when it is not in the library.
+        Raises GenreError when it is not in the gallery.
         """
-        genres = self.genres()
+        genres = self.list_genres()
         if genre not in genres:
             raise GenreError(
                 f"unknown genre {genre!r}; accepted: {', '.join(genres) or 'none, it is empty'}"
             )
         return _recordings(self.root / genre)
 
-    def find(self, genre: str, clip: int) -> Path:
-        """The recording number `clip`, from 1, of `genre`.
+    def find_track(self, genre: str, track: int) -> Path:
+        """Return the recording number `track`, from 1, of `genre`.
 
-        Raises GenreError when it is not in the library.
+        Raises GenreError when it is not in the gallery.
         """
-        recordings = self.recordings(genre)
-        if not 1 <= clip <= len(recordings):
-            raise GenreError(f"{genre} has the clips 1 to {len(recordings)}, got {clip}")
-        return recordings[clip - 1]
+        tracks = self.list_tracks(genre)
+        if not 1 <= track <= len(tracks):
+            raise GenreError(f"{genre} has the tracks 1 to {len(tracks)}, got {track}")
+        return tracks[track - 1]
 
 
-def title_of(recording: Path) -> str:
-    """What a recording is called."""
-    return recording.stem.replace("_", " ")
+def track_title(path: Path) -> str:
+    """Return the title of a recording, from its file name."""
+    return path.stem.replace("_", " ")
 
 
 def _recordings(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in AUDIO_SUFFIXES)

@@ -1,7 +1,7 @@
-"""What music sounds like, in a few numbers for a whole recording.
+"""Spectral features of a whole recording, as librosa defines them (McFee et al., SciPy 2015).
 
-As librosa defines them (McFee et al., SciPy 2015), from sound at `SAMPLE_RATE` and its
-`power_spectrogram` with `N_FFT` and `HOP_LENGTH` of `app.rendering.spectrogram`.
+They are computed from sound at `SAMPLE_RATE` and its `power_spectrogram` with `N_FFT` and
+`HOP_LENGTH` of `app.rendering.spectrogram`.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,9 @@ from scipy import fft
 
 from app.audio.log_mel import power_to_db
 from app.audio.mel import mel_filterbank
-from app.audio.stft import analysis_window
+from app.audio.stft import analysis_window, power_spectrogram
 from app.rendering.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE
+from earshot.schemas import SpectralFeatures
 
 MFCC_COUNT = 13
 
@@ -50,6 +51,27 @@ class SpectralShape:
     al., ICME 2002)"""
 
 
+def measure_features(samples: NDArray[np.float32]) -> SpectralFeatures:
+    """Measure a recording through the Hann window, rounded.
+
+    Args:
+        samples: mono at `SAMPLE_RATE`, shape `[samples]`, not silent.
+    """
+    power = power_spectrogram(samples, n_fft=N_FFT, hop_length=HOP_LENGTH, window="hann")
+    shape = spectral_shape(power)
+    mel_db = mel_spectrogram_db(power)
+    return SpectralFeatures(
+        centroid=round(shape.centroid, 1),
+        bandwidth=round(shape.bandwidth, 1),
+        rolloff=round(shape.rolloff, 1),
+        flatness=round(shape.flatness, 5),
+        contrast=round(shape.contrast, 2),
+        zero_crossing_rate=round(zero_crossing_rate(samples), 1),
+        tempo=round(tempo(mel_db), 1),
+        mfcc=[round(float(each), 2) for each in mfcc(mel_db)],
+    )
+
+
 def spectral_shape(power: NDArray[np.float32]) -> SpectralShape:
     """Measure the shape of a spectrum, from power of shape `[1025, frames]` that is not all 0."""
     energy = power.sum(axis=0)
@@ -72,7 +94,7 @@ def spectral_shape(power: NDArray[np.float32]) -> SpectralShape:
 
 
 def _contrast(magnitude: NDArray[np.float32], frequencies: NDArray[np.float64]) -> float:
-    """The strongest 2 % of each band's bins over its weakest 2 %, mean over bands and frames, dB.
+    """Return the strongest 2 % of a band's bins over its weakest 2 %, mean over all bands, dB.
 
     librosa's bands begin with the last bin below their lower edge, and its 2 % count one bin more.
     """
@@ -88,18 +110,18 @@ def _contrast(magnitude: NDArray[np.float32], frequencies: NDArray[np.float64]) 
 
 
 def zero_crossing_rate(samples: NDArray[np.float32]) -> float:
-    """Changes of sign a second, of samples `[samples]`."""
+    """Return the changes of sign a second, of samples `[samples]`."""
     return np.count_nonzero(np.diff(samples < 0)) * SAMPLE_RATE / samples.size
 
 
 def mel_spectrogram_db(power: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What `mfcc` and `tempo` are taken from: dB in 128 mel bands, shape `[128, frames]`."""
+    """Compute the input of `mfcc` and `tempo`: dB in 128 mel bands, shape `[128, frames]`."""
     filters = mel_filterbank(SAMPLE_RATE, N_FFT, _MEL_BANDS, 0.0, SAMPLE_RATE / 2)
     return power_to_db(filters @ power, amin=_FLOOR, top_db=_TOP_DB)
 
 
 def mfcc(mel_db: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The first 13 mel-frequency cepstral coefficients, means over all frames, dB.
+    """Compute the first 13 mel-frequency cepstral coefficients, means over all frames, dB.
 
     An orthonormal DCT-II over the bands (Davis and Mermelstein, IEEE Trans. ASSP 28, 1980);
     the first coefficient is the level.
@@ -109,7 +131,7 @@ def mfcc(mel_db: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def tempo(mel_db: NDArray[np.float32]) -> float:
-    """Beats a minute, at most 320, for the whole recording.
+    """Estimate the beats a minute, at most 320, for the whole recording.
 
     The strongest period in how fast the bands grow louder: autocorrelation over 8 s around each
     frame, mean over frames, weighted towards 120 by a log-normal prior of one octave (Ellis,
@@ -126,21 +148,21 @@ def tempo(mel_db: NDArray[np.float32]) -> float:
 
 
 def _onsets(mel_db: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean rise of the bands since the frame before, dB, shape `[frames]`."""
+    """Return the mean rise of the bands since the frame before, dB, shape `[frames]`."""
     frames = mel_db.shape[1]
     rise = np.maximum(np.diff(mel_db, axis=1), 0).mean(axis=0)
-    # A centred frame hears an onset half a window before it comes.
+    # A centred frame contains an onset half a window before it comes.
     return np.pad(rise, (1 + N_FFT // (2 * HOP_LENGTH), 0))[:frames]
 
 
 def _similarity(onsets: NDArray[np.float32], width: int) -> NDArray[np.float64]:
-    """Autocorrelation at lags of 0 to `width - 1` frames, 1 at lag 0, shape `[width]`."""
+    """Return the autocorrelation at lags of 0 to `width - 1` frames, 1 at lag 0, `[width]`."""
     padded = np.pad(onsets, width // 2, mode="linear_ramp")
     windows = sliding_window_view(padded, width)[: onsets.size]
     spectrum = fft.rfft(windows * analysis_window("hann", width), 2 * width)
     correlation = fft.irfft(spectrum.real**2 + spectrum.imag**2)[:, :width]
-    heard = correlation[correlation[:, 0] > 0]
-    if not heard.size:
+    audible = correlation[correlation[:, 0] > 0]
+    if not audible.size:
         return np.zeros(width)
-    mean: NDArray[np.float64] = (heard / heard[:, :1]).sum(axis=0) / onsets.size
+    mean: NDArray[np.float64] = (audible / audible[:, :1]).sum(axis=0) / onsets.size
     return mean

@@ -1,1 +1,1 @@
-"""What is drawn, with matplotlib: spectrograms, and what a network listened to in one."""
+"""Pictures of sound: spectrograms, and class activation maps over them."""

@@ -1,4 +1,4 @@
-"""A recording's spectrogram in decibels, with its axes, no wider than it can be shown."""
+"""Compute spectrograms in decibels, with their axes, no wider than they can be shown."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audio.log_mel import power_to_db
-from app.audio.stft import frame_count, power_spectrogram_blocks
-from app.audio.stft import WindowName
+from app.audio.stft import WindowName, frame_count, power_spectrogram_blocks
 
 SAMPLE_RATE = 22_050
 """Hz: enough for every octave that is sung or played, and half the work of 44.1 kHz"""
@@ -34,14 +33,14 @@ class Spectrogram:
     """from the centre of a column to the next"""
 
 
-def spectrogram(
+def compute_spectrogram(
     samples: NDArray[np.float32],
     *,
     window: WindowName,
     columns: int,
     top_db: float,
 ) -> Spectrogram:
-    """The spectrogram of a mono recording: 1025 frequencies, frames of 2048 samples, hop 512.
+    """Compute the spectrogram of a mono recording: 1025 frequencies, frames of 2048, hop 512.
 
     Where there are more frames than `columns`, neighbours are joined by their maximum: a click
     stays as bright in ten minutes as it is in one, where a mean would hide it. Works block by
@@ -76,7 +75,7 @@ def spectrogram(
 
 
 def _join(power: NDArray[np.float32], joined: int) -> NDArray[np.float32]:
-    """The maximum of each `joined` columns, the last of what is left."""
+    """Return the maximum of each `joined` columns, the last of what is left."""
     maxima: NDArray[np.float32] = np.maximum.reduceat(
         power, np.arange(0, power.shape[1], joined), axis=1
     )

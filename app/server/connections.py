@@ -1,7 +1,8 @@
-"""What a connection may cost: how many there are, and how long each may keep the service waiting.
+"""Limits of connections: their number, the size of a request's head, and the wait for a client.
 
-uvicorn itself closes connections that are idle between two requests, and waits for ever for the
-rest of a request that has begun.
+uvicorn itself closes connections that are idle between two requests, holds headers of any size,
+and waits for ever for the rest of a request that has begun. This module leans on the insides of
+its protocol class; `tests/unit/app/server/test_uvicorn_internals.py` pins those that it needs.
 """
 
 import asyncio
@@ -10,139 +11,176 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from app.api.admission import too_slow
-from app.api.middleware.security_headers import EVERYWHERE
-from app.api.problems import MEDIA_TYPE, ProblemError, overloaded, reason_of
-from app.server.protocol import BoundedHeads
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-STATE = "connections"
-"""the name of the `Connections` in the state that the application's lifespan yields"""
+from app.api.middleware.security_headers import SECURITY_HEADERS
+from app.api.problems import MEDIA_TYPE, ProblemError, overloaded, problem_code, too_slow
+
+CONNECTION_LIMITS = "connection_limits"
+"""the name of the `ConnectionLimits` in the state that the application's lifespan yields"""
+MAX_HEAD_BYTES = 64 * 1024
+"""of a request's line and headers, or of the trailers behind its body"""
 # Requests that a client may send before the first of them is answered.
 _PIPELINED = 100
 
 
-@dataclass
-class Connections:
-    """All connections of a process, and what bounds them."""
+class BoundedHeadProtocol(HttpToolsProtocol):
+    """uvicorn's httptools protocol with a limit on the size of a request's head."""
 
-    most: int
-    seconds: float
-    """that a client may let the service wait"""
-    refused: Callable[[str], None]
-    """is told the kind of each problem that is answered here"""
-    waiting: dict["Connection", None] = field(default_factory=dict)
+    _unfinished = 0
+    """bytes since a head, a piece of a body or a request was complete"""
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a head that becomes too large is answered with 400."""
+        self._unfinished += len(data)
+        super().data_received(data)
+        if self._unfinished > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The request's headers are too large.")
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer."""
+        self._unfinished = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Pass a piece of the body on."""
+        self._unfinished = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the body."""
+        self._unfinished = 0
+        super().on_message_complete()
+
+
+@dataclass
+class ConnectionLimits:
+    """All connections of a process, and their limits."""
+
+    max_connections: int
+    timeout_seconds: float
+    """longest wait for a client"""
+    on_problem: Callable[[str], None]
+    """is called with the type of each problem that is answered here"""
+    idle: dict["Connection", None] = field(default_factory=dict)
     """those without a request that is being answered, the longest first"""
 
 
-class Connection(BoundedHeads):
-    """An HTTP connection of uvicorn's with bounds.
+class Connection(BoundedHeadProtocol):
+    """An HTTP connection of uvicorn's with limits.
 
     The head of a request, and what is left of the body of one that was answered early, have
-    `Connections.seconds` to arrive, and so has an answer to be taken. Bodies are bounded where
-    they are read (`app.api.admission`). Where there are too many connections, the one that has
-    waited longest for a request is closed.
+    `ConnectionLimits.timeout_seconds` to arrive, and an answer has as long to be read. Bodies are
+    limited where they are read (`app.api.admission`). Where there are too many connections, the
+    one that has been idle for longest is closed.
     """
 
-    _timer: asyncio.TimerHandle | None = None
-    _stalled: asyncio.TimerHandle | None = None
-    _begun = False
+    _idle_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
+    _has_received = False
 
     @property
-    def _all(self) -> Connections:
-        found: Connections = self.app_state[STATE]
-        return found
+    def _limits(self) -> ConnectionLimits:
+        limits: ConnectionLimits = self.app_state[CONNECTION_LIMITS]
+        return limits
 
     # The parameter is narrower than asyncio's, as uvicorn's own is.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has come."""
+        """Accept a client."""
         super().connection_made(transport)
-        if len(self.connections) > self._all.most:
-            if not self._all.waiting:
-                self._refuse(overloaded(f"there are {self._all.most} connections already"))
+        if len(self.connections) > self._limits.max_connections:
+            if not self._limits.idle:
+                self._refuse(
+                    overloaded(f"there are {self._limits.max_connections} connections already")
+                )
                 return
-            next(iter(self._all.waiting))._close()
-        self._watch()
+            next(iter(self._limits.idle))._close()
+        self._update_idle_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes have come."""
+        """Read some bytes."""
         super().data_received(data)
-        self._begun = True
+        self._has_received = True
         # uvicorn's protocol reads on while it answers, and keeps a queue of what it has read.
         if len(self.pipeline) > _PIPELINED:
             self.transport.abort()
-        self._watch()
+        self._update_idle_timer()
 
     def on_response_complete(self) -> None:
-        """A request was answered."""
+        """End an answer."""
         super().on_response_complete()
-        self._watch()
+        self._update_idle_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is over."""
-        self._unwatch()
-        self._resumed()
+        """Stop the timers."""
+        self._stop_idle_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def timeout_keep_alive_handler(self) -> None:
-        """The client has asked nothing more for a while."""
+        """Close a connection without a next request."""
         super().timeout_keep_alive_handler()
-        self._watch()
+        self._update_idle_timer()
 
     def pause_writing(self) -> None:
-        """The client does not take what it is sent."""
+        """Begin to wait for a client that does not read its answer."""
         super().pause_writing()
-        self._await_taking()
+        self._start_write_timer()
 
     def resume_writing(self) -> None:
-        """The client takes what it is sent."""
+        """Go on when the client reads its answer."""
         if not self.transport.is_closing():
-            self._resumed()
+            self._stop_write_timer()
         super().resume_writing()
 
-    def _watch(self) -> None:
-        """Have a timer run exactly while no request is being answered."""
+    def _update_idle_timer(self) -> None:
+        """Keep the timer running exactly while no request is being answered."""
         upgraded = self.transport.get_protocol() is not self  # to a WebSocket
         answering = self.cycle is not None and not self.cycle.response_complete
         if self.transport.is_closing():
-            self._unwatch()
-            self._await_taking()  # it is not closed before all was taken
+            self._stop_idle_timer()
+            self._start_write_timer()  # it is not closed before all was read
         elif answering or upgraded:
-            self._unwatch()
-        elif self._timer is None:
-            self._timer = self.loop.call_later(self._all.seconds, self._too_late)
-            self._all.waiting[self] = None
+            self._stop_idle_timer()
+        elif self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(
+                self._limits.timeout_seconds, self._on_idle_timeout
+            )
+            self._limits.idle[self] = None
 
-    def _unwatch(self) -> None:
-        self._all.waiting.pop(self, None)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _stop_idle_timer(self) -> None:
+        self._limits.idle.pop(self, None)
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
 
-    def _await_taking(self) -> None:
-        if self._stalled is None:
-            self._stalled = self.loop.call_later(self._all.seconds, self.transport.abort)
+    def _start_write_timer(self) -> None:
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(
+                self._limits.timeout_seconds, self.transport.abort
+            )
 
-    def _resumed(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
-    def _too_late(self) -> None:
+    def _on_idle_timeout(self) -> None:
         # To a connection that was opened and never used, or used before, a 408 would look like
         # the answer to the request that it sends next.
-        if self._begun and self.cycle is None:
-            seconds = self._all.seconds
+        if self._has_received and self.cycle is None:
+            seconds = self._limits.timeout_seconds
             self._refuse(too_slow(f"the head of the request was not there within {seconds:g} s"))
         else:
             self._close()
 
     def _refuse(self, refusal: ProblemError) -> None:
-        """Answer with a problem and close; the application knows nothing of it."""
+        """Answer with a problem and close, without the application."""
         problem, request_id = refusal.problem, uuid.uuid4().hex
-        self._all.refused(reason_of(problem))
+        self._limits.on_problem(problem_code(problem))
         body = problem.model_copy(update={"request_id": request_id}).model_dump_json().encode()
         headers = {
-            **EVERYWHERE,
+            **SECURITY_HEADERS,
             "X-Request-ID": request_id,
             "Content-Type": MEDIA_TYPE,
             "Content-Length": str(len(body)),
@@ -156,4 +194,4 @@ class Connection(BoundedHeads):
 
     def _close(self) -> None:
         self.transport.close()
-        self._watch()
+        self._update_idle_timer()

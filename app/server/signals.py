@@ -1,4 +1,4 @@
-"""What the process does at SIGTERM and SIGHUP while it serves."""
+"""Handle SIGTERM and SIGHUP while the process serves."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def handled(
+def handle_signals(
     *, drain: Callable[[], None], drain_seconds: float, reload: Callable[[], None]
 ) -> Iterator[None]:
     """Handle signals on the running event loop, for as long as the context lasts.

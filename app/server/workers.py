@@ -1,4 +1,4 @@
-"""Several processes behind one socket."""
+"""Several worker processes behind one socket."""
 
 import multiprocessing
 import os
@@ -7,7 +7,7 @@ import signal
 from uvicorn.supervisors import Multiprocess
 
 
-class Workers(Multiprocess):
+class WorkerSupervisor(Multiprocess):
     """uvicorn's supervisor, which starts a worker anew when it dies or hangs."""
 
     def handle_hup(self) -> None:
@@ -30,7 +30,7 @@ class Workers(Multiprocess):
             socket.close()
 
 
-def tell_the_others() -> None:
+def broadcast_reload() -> None:
     """Have all workers reload, where there are several; called in one of them."""
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None and parent.is_alive():

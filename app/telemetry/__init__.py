@@ -1,1 +1,1 @@
-"""What the service says of itself: metrics, logs and traces. Knows nothing of HTTP's machinery."""
+"""Metrics, logs and traces of the service, without HTTP."""

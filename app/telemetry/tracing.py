@@ -1,4 +1,4 @@
-"""Spans of requests and their stages for OpenTelemetry; the packages for it are an extra."""
+"""Spans of requests and their stages for OpenTelemetry, whose packages are optional."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ try:
 except ImportError as error:
     raise ImportError(
         "EARSHOT_OTLP_ENDPOINT is set, but the packages that send traces are missing; "
-        "install them with: pip install 'earshot[telemetry]'"
+        "install opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http"
     ) from error
 
 # With all attempts: a collector that is away shall not hold up the end of the service.
@@ -35,7 +35,7 @@ class RequestSpan:
         """32 hexadecimal digits."""
         return trace.format_trace_id(self._span.get_span_context().trace_id)
 
-    def answered(self, route: str, method: str, status: int, problem: str | None) -> None:
+    def finish(self, route: str, method: str, status: int, problem: str | None) -> None:
         """Name the span by what was answered; attributes by OpenTelemetry's conventions."""
         self._span.update_name(f"{method} {route}")
         self._span.set_attributes(

@@ -1,1 +1,1 @@
-"""What every request passes through: one ASGI middleware a module."""
+"""ASGI middleware, through which every request passes: one class a module."""

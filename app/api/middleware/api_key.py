@@ -1,56 +1,56 @@
-"""Who may ask: API keys in the headers of requests and WebSockets."""
+"""Authentication by API keys in the headers of requests and WebSockets."""
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.api_keys import Key, Keys
-from app.api.problems import ProblemError, answer, not_found
+from app.api.api_keys import ApiKey, ApiKeyStore
+from app.api.problems import ProblemError, not_found, problem_response
 
 STREAM_PROTOCOL = "earshot"
-"""the WebSocket subprotocol that is spoken; to be offered beside a key"""
+"""the WebSocket subprotocol of streams; to be offered beside a key"""
 _KEY_PROTOCOL = "earshot.key."
-METRICS = "/metrics"
+METRICS_PATH = "/metrics"
 _ADMIN = "/admin/"
 _OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
 _OPEN_FOLDERS = ("/web/", "/docs/")
-SCHEMES = {
+SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
-"""OpenAPI's names for how a key is sent"""
+"""OpenAPI's entries for how a key is sent"""
 
 
 def is_open(path: str) -> bool:
-    """Whether a path needs no key: the page, the documentation and the probes."""
+    """Return whether a path needs no key: the page, the documentation and the probes."""
     return path in _OPEN or path.startswith(_OPEN_FOLDERS)
 
 
-class Access:
-    """Middleware: lets in who has a key, and notes its name in the scope's state as `client`."""
+class ApiKeyMiddleware:
+    """Admits requests with a key, and notes its name in the scope's state as `client`."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, *, open_metrics: bool) -> None:
+    def __init__(self, app: ASGIApp, keys: ApiKeyStore, *, metrics_public: bool) -> None:
         self._app = app
         self._keys = keys
-        self._open_metrics = open_metrics
+        self._metrics_public = metrics_public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if scope["type"] in ("http", "websocket") and not self._lets_in(scope["path"]):
+        """Pass a request on, or answer with a problem."""
+        if scope["type"] in ("http", "websocket") and not self._is_open(scope["path"]):
             try:
-                key = self._key_of(scope)
-            except ProblemError as refusal:
+                key = self._find_key(scope)
+            except ProblemError as error:
                 # Starlette's responses answer handshakes of WebSockets too.
-                await answer(HTTPConnection(scope), refusal)(scope, receive, send)
+                await problem_response(HTTPConnection(scope), error)(scope, receive, send)
                 return
             scope.setdefault("state", {})["client"] = key.name
         await self._app(scope, receive, send)
 
-    def _lets_in(self, path: str) -> bool:
-        return is_open(path) or (self._open_metrics and path == METRICS)
+    def _is_open(self, path: str) -> bool:
+        return is_open(path) or (self._metrics_public and path == METRICS_PATH)
 
-    def _key_of(self, scope: Scope) -> Key:
-        """The key that a request comes with; raises ProblemError where it will not do."""
+    def _find_key(self, scope: Scope) -> ApiKey:
+        """Return the key of a request; raises ProblemError where it has none that is valid."""
         admin = scope["path"].startswith(_ADMIN)
         if admin and not self._keys.has_admin:
             raise not_found()

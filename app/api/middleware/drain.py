@@ -1,4 +1,4 @@
-"""The end of the process as its clients see it: nothing that was accepted is lost."""
+"""Draining: the end of the process without the loss of an accepted request."""
 
 import asyncio
 
@@ -6,24 +6,24 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import ProblemError, answer
+from app.api.problems import ProblemError, problem_response
 
 _RETRY_AFTER_SECONDS = 1
 
 
-class Drain:
-    """Whether the process is on its way out. Begun once, never ended."""
+class DrainState:
+    """Whether the process drains: finishes its requests before it ends. Begun once, never ended."""
 
     def __init__(self) -> None:
         self.active = False
 
     def begin(self) -> None:
-        """Be on the way out."""
+        """Drain from now on."""
         self.active = True
 
 
 def draining(detail: str) -> ProblemError:
-    """The problem of asking a process that is about to end."""
+    """Make the problem of a request to a process that is about to end."""
     return ProblemError(
         "draining",
         f"{detail}; ask again, another may answer",
@@ -31,15 +31,15 @@ def draining(detail: str) -> ProblemError:
     )
 
 
-class Draining:
-    """Middleware: while a process drains, its clients are to come back on another connection.
+class DrainMiddleware:
+    """Closes the connections of a process that drains after each answer.
 
-    A load balancer needs a moment to see that the process is not ready any more. What it sends
-    until then is answered, and each answer closes its connection, so that none is left idle that
+    A load balancer needs a moment to see that the process is not ready any more. Requests until
+    then are answered, and each answer closes its connection, so that none is left idle that
     could be closed just as the next request is on its way.
     """
 
-    def __init__(self, app: ASGIApp, drain: Drain) -> None:
+    def __init__(self, app: ASGIApp, drain: DrainState) -> None:
         self._app = app
         self._drain = drain
 
@@ -61,8 +61,8 @@ class Draining:
         try:
             await self._app(scope, receive, closing)
         except asyncio.CancelledError:
-            # The server's patience with the last requests is over.
+            # The server waits for the last requests no longer.
             if begun or not self._drain.active:
                 raise
-            refusal = draining("there was no answer before the server had to stop")
-            await answer(HTTPConnection(scope), refusal)(scope, receive, send)
+            error = draining("there was no answer before the server had to stop")
+            await problem_response(HTTPConnection(scope), error)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""How much one client may ask: so many requests a minute, and so many at the same time."""
+"""Limits of one client: requests a minute, and requests at the same time."""
 
 import math
 import time
@@ -9,13 +9,13 @@ from ipaddress import IPv6Address, ip_address
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.middleware.api_key import METRICS, is_open
-from app.api.problems import ProblemError, answer
+from app.api.middleware.api_key import METRICS_PATH, is_open
+from app.api.problems import ProblemError, problem_response
 
 _REMEMBERED_CLIENTS = 10_000
 
 
-class Rate:
+class TokenBucket:
     """A token bucket for each client: it holds `burst` requests and fills evenly."""
 
     def __init__(self, per_minute: float, burst: int, clients: int = _REMEMBERED_CLIENTS) -> None:
@@ -32,8 +32,8 @@ class Rate:
         self._clients = clients
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def wait(self, client: str, now: float) -> float:
-        """Take a request from a client's bucket.
+    def acquire(self, client: str, now: float) -> float:
+        """Take the token of a request from a client's bucket.
 
         Args:
             client: whose.
@@ -52,37 +52,37 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Allowance:
-    """What each client may ask; 0 is without limit."""
+class RateLimit:
+    """The limits of each client; 0 is without limit."""
 
     per_minute: float
     burst: int
-    at_once: int
+    concurrent: int
 
 
-class Limits:
-    """Middleware: refuses (429) what is more than a client may ask.
+class RateLimitMiddleware:
+    """Refuses (429) requests beyond the limits of a client.
 
     A client is the name of its key or, without keys, its address; of IPv6, where one machine has
     as many as it likes, the network. The page's files, probes and metrics are not counted.
     """
 
-    def __init__(self, app: ASGIApp, allowance: Allowance) -> None:
+    def __init__(self, app: ASGIApp, limit: RateLimit) -> None:
         self._app = app
-        self._at_once = allowance.at_once
-        self._rate = Rate(allowance.per_minute, allowance.burst) if allowance.per_minute else None
+        self._concurrent = limit.concurrent
+        self._bucket = TokenBucket(limit.per_minute, limit.burst) if limit.per_minute else None
         self._running: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
-        if scope["type"] not in ("http", "websocket") or _is_free(scope["path"]):
+        """Pass a request on, or answer with a problem."""
+        if scope["type"] not in ("http", "websocket") or _is_exempt(scope["path"]):
             await self._app(scope, receive, send)
             return
-        client = _client(scope)
+        client = _client_id(scope)
         try:
             self._require(client)
-        except ProblemError as refusal:
-            await answer(HTTPConnection(scope), refusal)(scope, receive, send)
+        except ProblemError as error:
+            await problem_response(HTTPConnection(scope), error)(scope, receive, send)
             return
         self._running[client] += 1
         try:
@@ -93,18 +93,18 @@ class Limits:
                 del self._running[client]
 
     def _require(self, client: str) -> None:
-        """Raise ProblemError where a client asks too much."""
-        if self._at_once and self._running[client] >= self._at_once:
-            raise _too_many(f"{self._at_once} requests of yours are being answered already", 1)
-        if self._rate and (seconds := self._rate.wait(client, time.monotonic())):
-            raise _too_many("you ask more often than is allowed", math.ceil(seconds))
+        """Raise ProblemError where a client is at its limit."""
+        if self._concurrent and self._running[client] >= self._concurrent:
+            raise _too_many(f"{self._concurrent} requests of yours are being answered already", 1)
+        if self._bucket and (seconds := self._bucket.acquire(client, time.monotonic())):
+            raise _too_many("you make more requests than are allowed", math.ceil(seconds))
 
 
-def _is_free(path: str) -> bool:
-    return is_open(path) or path == METRICS
+def _is_exempt(path: str) -> bool:
+    return is_open(path) or path == METRICS_PATH
 
 
-def _client(scope: Scope) -> str:
+def _client_id(scope: Scope) -> str:
     name = scope.get("state", {}).get("client")
     if name is not None:
         return f"key {name}"

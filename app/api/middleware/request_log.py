@@ -1,4 +1,4 @@
-"""What every request leaves behind: figures, a line of log, a span, and its id in the answer."""
+"""Metrics, a line of log, a span and an id for every request."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api import problems
 from app.telemetry.logs import request_ids
-from app.telemetry.metrics import Metrics
+from app.telemetry.prometheus import PrometheusMetrics
 from app.telemetry.trace_context import TraceParent, new_trace_id, parse_traceparent
 
 if TYPE_CHECKING:  # the packages for it are an extra
@@ -23,24 +23,27 @@ log = logging.getLogger(__name__)
 
 REQUEST_ID = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-# The alias without the version is the same route.
-_VERSION = "/v1"
 _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
-# Asked for every few seconds: worth a line only when they fail.
+# Probes, every few seconds: worth a line only when they fail.
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 
 
-class Monitor:
-    """ASGI middleware around everything else that answers."""
+class RequestLogMiddleware:
+    """Gives each request an id, and records its outcome in metrics, log and trace.
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, tracing: "Tracing | None") -> None:
-        """Watch `app`; without `tracing`, no spans are made."""
+    The outermost middleware: whoever answers, it is seen.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, metrics: PrometheusMetrics, tracing: "Tracing | None"
+    ) -> None:
+        """Wrap `app`; without `tracing`, no spans are made."""
         self._app = app
         self._metrics = metrics
         self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request with an id, and tell what became of it."""
+        """Answer a request, and record its outcome."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -50,22 +53,22 @@ class Monitor:
             exchange = _Exchange(scope, send, _request_id(headers))
             ids = {"request_id": exchange.request_id, "trace_id": _trace_id(span, parent)}
             token = request_ids.set(ids)
-            self._metrics.request_began()
+            self._metrics.begin_request()
             try:
                 await exchange.run(self._app, receive)
             finally:
-                self._tell(exchange, span)
+                self._record(exchange, span)
                 request_ids.reset(token)
 
-    def _tell(self, exchange: "_Exchange", span: "RequestSpan | None") -> None:
+    def _record(self, exchange: "_Exchange", span: "RequestSpan | None") -> None:
         seconds = perf_counter() - exchange.began
         route, method, status = exchange.route, exchange.method, exchange.status
         problem: str | None = exchange.state.get("problem")
-        self._metrics.request_ended(route, method, status, None if exchange.live else seconds)
+        self._metrics.end_request(route, method, status, None if exchange.is_websocket else seconds)
         if problem is not None:
-            self._metrics.refused(problem)
+            self._metrics.count_problem(problem)
         if span is not None:
-            span.answered(route, method, status, problem)
+            span.finish(route, method, status, problem)
         level = logging.WARNING if status >= 500 else logging.INFO
         if route in _QUIET and status < 400:
             level = logging.DEBUG
@@ -82,16 +85,16 @@ class Monitor:
 
 
 class _Exchange:
-    """A request and how far its answer is."""
+    """A request and the progress of its answer."""
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
         self.began = perf_counter()
         self.request_id = request_id
         self.state = scope.setdefault("state", {})
         self.state["request_id"] = request_id
-        self.live = scope["type"] == "websocket"
-        # Who fails to answer is said to have failed.
-        self.status = 403 if self.live else 500
+        self.is_websocket = scope["type"] == "websocket"
+        # The status of an application that never answers.
+        self.status = 403 if self.is_websocket else 500
         self._started = False
         self._scope = scope
         self._send = send
@@ -102,13 +105,13 @@ class _Exchange:
             await app(self._scope, receive, self.send)
         except Exception as error:
             log.exception("%s %s failed", self.method, self.route)
-            if self.live or self._started:
+            if self.is_websocket or self._started:
                 raise  # what is underway can only be broken off
-            response = problems.answer(HTTPConnection(self._scope), error)
+            response = problems.problem_response(HTTPConnection(self._scope), error)
             await response(self._scope, receive, self.send)
 
     async def send(self, message: Message) -> None:
-        """Send on, with the request's id in the headers."""
+        """Send a message, with the request's id in the headers."""
         if message["type"] in (
             "http.response.start",
             "websocket.accept",
@@ -122,7 +125,7 @@ class _Exchange:
 
     @property
     def method(self) -> str:
-        """Of a live stream, that of its handshake."""
+        """The method; of a WebSocket, that of its handshake."""
         method = self._scope.get("method", "GET")
         return method if method in _METHODS else "other"
 
@@ -130,7 +133,7 @@ class _Exchange:
     def route(self) -> str:
         """The template of the path, known once it was routed."""
         path = getattr(self._scope.get("route"), "path", None)
-        return "other" if path is None else path.removeprefix(_VERSION)
+        return "other" if path is None else str(path)
 
 
 def _request_id(headers: Headers) -> str:

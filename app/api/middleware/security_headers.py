@@ -1,9 +1,9 @@
-"""Headers that every answer has, whoever gives it."""
+"""Security headers, which every answer has, whoever gives it."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-EVERYWHERE = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -14,8 +14,8 @@ it came from, and lets no other page embed it"""
 _STARTS = ("http.response.start", "websocket.http.response.start")
 
 
-class SecurityHeaders:
-    """Middleware: adds `EVERYWHERE` to all answers that do not say otherwise themselves."""
+class SecurityHeadersMiddleware:
+    """Adds `SECURITY_HEADERS` to all answers that do not set them themselves."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,7 +26,7 @@ class SecurityHeaders:
         async def complete(message: Message) -> None:
             if message["type"] in _STARTS:
                 headers = MutableHeaders(scope=message)
-                for name, value in EVERYWHERE.items():
+                for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -1,24 +1,28 @@
-"""`POST /classify/{task}/batch`: many recordings in one request, answered as they come."""
+"""`POST /classify/{task}/batch`: classify many recordings in one request."""
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
 
-from app.api import parameters, problems, uploads
-from app.api.admission import Place
+from app.api import parameters, problems
 from app.api.multipart import FilePart
-from earshot.schemas import Problem
-from app.api.state import Service, ServiceDependency
-from app.api.streamed import Streamed
-from earshot.schemas import Classification
-from app.inference.classifier import Classifier
-from app.inference.recognition import Wanted
+from app.api.sse import ChunkedResponse
+from app.api.state import AppState, StateDependency
+from app.api.uploads import (
+    FILES_BODY,
+    Upload,
+    accept_upload,
+    file_too_large,
+    multipart_boundary,
+)
+from app.checkpoints.store import key_of
+from app.inference.classifier import Classifier, ClassifyOptions
+from earshot.schemas import BatchLine, Classification
 
 log = logging.getLogger(__name__)
 
@@ -26,29 +30,17 @@ router = APIRouter(tags=["classify"])
 
 _NDJSON = "application/x-ndjson"
 # Files of one request that are worked on at the same time: the others must get their turn.
-_AT_ONCE = 4
-
-
-class BatchLine(BaseModel):
-    """What became of one file: an answer, or a problem of its own."""
-
-    index: int | None = Field(
-        description="place of the file in the request, from 0; null for the request itself"
-    )
-    filename: str | None = Field(default=None, description="as it was sent")
-    answer: Classification | None = None
-    problem: Problem | None = None
-
+_CONCURRENT_FILES = 4
 
 _LINES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "One line of JSON for each file, in order of completion: its `index`, its "
-        "`filename`, and an `answer` as of `/classify/{task}` or a `problem`. When the request "
+        "`filename`, and a `result` as of `/classify/{task}` or a `problem`. When the request "
         "itself goes wrong, the files before are answered and the last line has its problem",
         "content": {
             _NDJSON: {
                 "schema": {"type": "string"},
-                "example": '{"index":0,"filename":"dog.wav","answer":{"task":"urban-sound",...}}',
+                "example": '{"index":0,"filename":"dog.wav","result":{"task":"urban-sound",...}}',
             }
         },
     }
@@ -57,115 +49,112 @@ _LINES: dict[int | str, dict[str, Any]] = {
 
 @router.post(
     "/classify/{task}/batch",
-    response_class=Streamed,
+    response_class=ChunkedResponse,
     status_code=HTTPStatus.OK,
-    openapi_extra={"requestBody": uploads.FILES_BODY},
+    openapi_extra={"requestBody": FILES_BODY},
     responses=_LINES
-    | problems.of_a_checkpoint("unsupported-media-type", "invalid-parameter", "draining"),
+    | problems.checkpoint_responses("unsupported-media-type", "invalid-parameter", "draining"),
 )
 async def classify_batch(
     request: Request,
-    service: ServiceDependency,
-    task: parameters.Task,
-    window: parameters.Window = "hann",
+    state: StateDependency,
+    key: parameters.ChosenCheckpoint,
     top_k: parameters.TopK = 3,
 ) -> Response:
     """Classify many recordings, each in a multipart field `file` of its own.
 
     Answers are sent as they are ready, while the rest is still coming in, one line of JSON
-    each. A file that cannot be answered has its own problem in its line.
+    each. A file that cannot be classified has its own problem in its line.
     """
-    uploads.boundary_of(request)
-    classifier = await service.models.get(task, window)
-    lines = _answers(request, service, classifier, Wanted(top_k))
-    return Streamed(lines, media_type=_NDJSON)
+    multipart_boundary(request)
+    classifier = await state.registry.get(key)
+    batch = _Batch(request, state, classifier, ClassifyOptions(top_k))
+    return ChunkedResponse(batch.lines(), media_type=_NDJSON)
 
 
-async def _answers(
-    request: Request, service: Service, classifier: Classifier, wanted: Wanted
-) -> AsyncGenerator[bytes, None]:
-    lines: asyncio.Queue[BatchLine | None] = asyncio.Queue()
-    work = asyncio.create_task(_work(request, service, classifier, wanted, lines))
-    try:
-        while (line := await lines.get()) is not None:
-            yield line.model_dump_json(exclude_defaults=True).encode() + b"\n"
-    finally:
-        work.cancel()
+@dataclass
+class _Batch:
+    """The files of one request."""
 
+    request: Request
+    state: AppState
+    classifier: Classifier
+    options: ClassifyOptions
+    _lines: "asyncio.Queue[BatchLine | None]" = field(default_factory=asyncio.Queue)
 
-async def _work(
-    request: Request,
-    service: Service,
-    classifier: Classifier,
-    wanted: Wanted,
-    lines: asyncio.Queue[BatchLine | None],
-) -> None:
-    """Put a line for each file as it is answered, and None at the end."""
-    settings = service.settings
-    free = asyncio.Semaphore(_AT_ONCE)
-    trouble: problems.ProblemError | None = None
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """Yield a line for each file as it is answered."""
+        work = asyncio.create_task(self._work())
+        try:
+            while (line := await self._lines.get()) is not None:
+                yield line.model_dump_json(exclude_defaults=True).encode() + b"\n"
+        finally:
+            work.cancel()
 
-    async def answer(index: int, file: FilePart, place: Place) -> None:
-        lines.put_nowait(await _answer(index, file, service, classifier, wanted))
-        place.hold(-len(file.content or b""))
-        free.release()
+    async def _work(self) -> None:
+        """Put a line for each file as it is answered, and None at the end."""
+        try:
+            async with accept_upload(self.request, self.state) as upload:
+                await self._classify_files(upload)
+        except problems.ProblemError as error:
+            self.request.state.problem = problems.problem_code(error.problem)
+            self._lines.put_nowait(BatchLine(index=None, problem=error.problem))
+        finally:
+            self._lines.put_nowait(None)
 
-    try:
-        # The place is left when all files are answered.
-        async with AsyncExitStack() as held, asyncio.TaskGroup() as tasks:
+    async def _classify_files(self, upload: Upload) -> None:
+        """Classify the files; raises the problem of the request once those before are answered."""
+        limit = self.state.settings.max_batch_files
+        free = asyncio.Semaphore(_CONCURRENT_FILES)
+        request_error: problems.ProblemError | None = None
+
+        async def answer(index: int, file: FilePart) -> None:
+            self._lines.put_nowait(await self._classify_file(index, file))
+            upload.release(file)
+            free.release()
+
+        async with asyncio.TaskGroup() as tasks:
             # Inside the group: whatever is wrong with the request, the files before are answered.
             try:
-                place = held.enter_context(service.admitted())
                 index = 0
-                async for file in uploads.read_files(
-                    request,
-                    place,
-                    limit=settings.max_upload_bytes,
-                    body_limit=settings.max_batch_bytes,
-                ):
-                    if index >= settings.max_batch_files:
-                        raise _too_many(settings.max_batch_files)
+                async for file in upload.read_files():
+                    if index >= limit:
+                        raise _too_many_files(limit)
                     await free.acquire()
-                    tasks.create_task(answer(index, file, place))
+                    tasks.create_task(answer(index, file))
                     index += 1
             except problems.ProblemError as error:
-                trouble = error
-        if trouble is not None:
-            request.state.problem = problems.reason_of(trouble.problem)
-            lines.put_nowait(BatchLine(index=None, problem=trouble.problem))
-    finally:
-        lines.put_nowait(None)
+                request_error = error
+        if request_error is not None:
+            raise request_error
+
+    async def _classify_file(self, index: int, file: FilePart) -> BatchLine:
+        line = BatchLine(index=index, filename=file.filename)
+        try:
+            result = await self._classify_content(file.content)
+        except Exception as error:  # whatever it is, the other files are answered
+            problem = problems.to_problem_error(error).problem
+            if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                log.error("file %d of a batch failed", index, exc_info=error)
+            self.state.metrics.count_problem(problems.problem_code(problem))
+            return line.model_copy(update={"problem": problem})
+        self.state.metrics.count_prediction(
+            *key_of(self.classifier.card), result.label, result.audio.seconds
+        )
+        return line.model_copy(update={"result": result})
+
+    async def _classify_content(self, content: bytes | None) -> Classification:
+        settings = self.state.settings
+        if content is None:
+            raise file_too_large(settings.max_upload_bytes)
+        try:
+            async with asyncio.timeout(settings.request_timeout_seconds):
+                return await self.classifier.classify_recording(content, self.options)
+        except TimeoutError:
+            raise problems.deadline_exceeded(settings.request_timeout_seconds) from None
 
 
-async def _answer(
-    index: int, file: FilePart, service: Service, classifier: Classifier, wanted: Wanted
-) -> BatchLine:
-    line = BatchLine(index=index, filename=file.filename)
-    try:
-        answer = await _recognise(file, service, classifier, wanted)
-    except Exception as error:  # whatever it is, the other files are answered
-        problem = problems.refusal_of(error).problem
-        if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            log.error("file %d of a batch failed", index, exc_info=error)
-        service.metrics.refused(problems.reason_of(problem))
-        return line.model_copy(update={"problem": problem})
-    return line.model_copy(update={"answer": answer})
-
-
-async def _recognise(
-    file: FilePart, service: Service, classifier: Classifier, wanted: Wanted
-) -> Classification:
-    settings = service.settings
-    if file.content is None:
-        raise uploads.too_large(settings.max_upload_bytes)
-    try:
-        async with asyncio.timeout(settings.request_seconds):
-            return await service.recognise(classifier, file.content, wanted)
-    except TimeoutError:
-        raise problems.too_late(settings.request_seconds) from None
-
-
-def _too_many(limit: int) -> problems.ProblemError:
+def _too_many_files(limit: int) -> problems.ProblemError:
     return problems.ProblemError(
         "too-many-files",
         f"at most {limit} files are accepted in one request; send the rest in another",

@@ -1,24 +1,24 @@
-"""`POST /classify/{task}`: what is in this recording?"""
+"""`POST /classify/{task}`: classify one recording."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
-from app.api import parameters, problems, uploads
-from app.api import sse as events
-from app.api.state import ServiceDependency
+from app.api import parameters, problems
+from app.api.sse import SSE_CONTENT, accepts_sse, sse_response
+from app.api.state import StateDependency
+from app.api.uploads import RECORDING_BODY, accept_upload
+from app.inference.classifier import ClassifyOptions, OnProgress
 from earshot.schemas import Classification
-from app.inference.classifier import OnProgress
-from app.inference.recognition import Wanted
 
 router = APIRouter(tags=["classify"])
 
 _OK: dict[str, Any] = {
-    "description": "What is in the recording, as JSON or, where `Accept` names `text/event-stream`,"
-    " as Server-Sent Events: an event `progress` after each block of clips, then one `answer` with "
-    "the same JSON, or one `error` with the problem. What is wrong before there is any progress "
-    "is answered with the problem's own status",
-    "content": events.CONTENT,
+    "description": "The labels of the recording, as JSON or, where `Accept` names "
+    "`text/event-stream`, as Server-Sent Events: an event `progress` after each block of clips, "
+    "then one `result` with the same JSON, or one `error` with the problem. An error before any "
+    "progress is answered with the problem's own status",
+    "content": SSE_CONTENT,
 }
 
 
@@ -26,44 +26,35 @@ _OK: dict[str, Any] = {
     "/classify/{task}",
     response_model=Classification,
     response_model_exclude_defaults=True,
-    openapi_extra={"requestBody": uploads.REQUEST_BODY},
-    responses={200: _OK, **problems.of_a_checkpoint(*problems.OF_A_FILE)},
+    openapi_extra={"requestBody": RECORDING_BODY},
+    responses={200: _OK, **problems.checkpoint_responses(*problems.FILE_PROBLEMS)},
 )
 async def classify(
     request: Request,
-    service: ServiceDependency,
-    task: parameters.Task,
-    window: parameters.Window = "hann",
+    state: StateDependency,
+    key: parameters.ChosenCheckpoint,
     top_k: parameters.TopK = 3,
-    hop: Annotated[
-        float | None,
-        Query(
-            ge=0.25,
-            le=60,
-            description="seconds between the clips that a long recording is cut into, at most "
-            "their length (default: half of it)",
-        ),
-    ] = None,
-    segment: Annotated[
-        float,
-        Query(ge=0, le=3600, description="seconds of the shortest segment in the timeline"),
-    ] = 0.0,
+    hop_seconds: parameters.HopSeconds = None,
+    min_segment_seconds: parameters.MinSegmentSeconds = 0.0,
 ) -> Classification | Response:
-    """Name the emotion in a voice, or the sound of a street.
+    """Classify a recording: the emotion in a voice, the sound of a street, or a task of yours.
 
     Send one recording: in the multipart field `file`, or as the whole body with a content
     type of `audio/*`, `video/*` or `application/octet-stream`. The probabilities are
-    calibrated: of all answers given with 0.8, about eight in ten should be right.
+    calibrated: of all labels given with 0.8, about eight in ten should be right.
     """
+    options = ClassifyOptions(top_k, hop_seconds, min_segment_seconds)
 
     async def work(on_progress: OnProgress | None) -> Classification:
-        with service.admitted() as place:
-            classifier = await service.models.get(task, window)
-            data = await uploads.read_upload(request, place, service.settings.max_upload_bytes)
-            wanted = Wanted(top_k, hop, segment)
-            recognising = service.recognise(classifier, data, wanted, on_progress)
-            return await service.answer(request, recognising)
+        async with accept_upload(request, state) as upload:
+            classifier = await state.registry.get(key)
+            data = await upload.read_recording()
+            answer = await upload.with_deadline(
+                classifier.classify_recording(data, options, on_progress)
+            )
+        state.metrics.count_prediction(*key, answer.label, answer.audio.seconds)
+        return answer
 
-    if events.wanted_by(request):
-        return events.answer(request, service.drain, work)
+    if accepts_sse(request):
+        return sse_response(request, state.drain, work)
     return await work(None)

@@ -1,6 +1,5 @@
-"""`POST /explain/{task}`: what did the network listen to?"""
+"""`POST /explain/{task}`: show which places of a spectrogram speak for a label."""
 
-from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -8,43 +7,39 @@ from fastapi import APIRouter, Query, Request, Response
 from numpy.typing import NDArray
 
 from app.api import parameters, problems
-from earshot import schemas
-from app.api.rendering import PICTURES, rounded
-from app.api.state import ServiceDependency
-from app.api.uploads import REQUEST_BODY, read_upload
+from app.api.rendering import PICTURE_CONTENT, Height, Width, to_rounded_lists
+from app.api.state import StateDependency
+from app.api.uploads import RECORDING_BODY, accept_upload
 from app.audio.log_mel import LogMelConfig, mel_frequencies, mel_power, power_to_db
 from app.checkpoints.card import Card
-from app.decoding.recording import AudioLimits, read_recording
-from app.decoding.source import AudioOpener
-from earshot.schemas import CheckpointRef
-from app.inference.class_activation import STRIDE, Explainer, Explanation, explain_answer
-from app.inference.classifier import Answer
-from app.rendering.style import MEDIA_TYPES, PictureFormat
+from app.inference.class_activation import STRIDE, ClipExplanation, explain_clip
+from app.inference.classifier import ClassifyOptions
+from app.rendering.options import MEDIA_TYPES, PictureFormat, RenderOptions
+from earshot.schemas import CheckpointRef, ExplainedClip, Explanation
 
 router = APIRouter(tags=["classify"])
 
 _OK: dict[str, Any] = {
     "description": "The map over the clip's spectrogram, or the map's numbers",
-    "model": schemas.Explanation,
-    "content": PICTURES,
+    "model": Explanation,
+    "content": PICTURE_CONTENT,
 }
 
 
 @router.post(
     "/explain/{task}",
     response_class=Response,
-    openapi_extra={"requestBody": REQUEST_BODY},
-    responses={200: _OK, **problems.of_a_checkpoint(*problems.OF_A_FILE, "silent")},
+    openapi_extra={"requestBody": RECORDING_BODY},
+    responses={200: _OK, **problems.checkpoint_responses(*problems.FILE_PROBLEMS, "silent")},
 )
 async def explain(
     request: Request,
-    service: ServiceDependency,
-    task: parameters.Task,
-    window: parameters.Window = "hann",
+    state: StateDependency,
+    key: parameters.ChosenCheckpoint,
     label: Annotated[
         str | None,
         Query(
-            description="the label to explain; if not given, the answer",
+            description="the label to explain; if not given, the most probable",
             examples=["siren", "angry"],
         ),
     ] = None,
@@ -53,60 +48,53 @@ async def explain(
         Query(
             ge=1,
             description="which clip of a longer recording, from 1: clips follow each other by half "
-            "their length; if not given, the clip that is most sure of the label",
+            "their length; if not given, the clip where the label is most probable",
         ),
     ] = None,
-    shown_as: Annotated[
+    answer_format: Annotated[
         Literal[PictureFormat, "json"],
         Query(alias="format", description="a picture, or the map's numbers"),
     ] = "png",
-    width: Annotated[int, Query(ge=200, le=3000, description="pixels")] = 1000,
-    height: Annotated[int, Query(ge=150, le=2000, description="pixels")] = 500,
+    width: Width = 1000,
+    height: Height = 500,
 ) -> Response:
-    """Show where in the spectrogram the network heard a label.
+    """Show which places of the spectrogram speak for a label.
 
-    Send one recording, as to `/classify`. The answer is a class activation map (Zhou
-    et al., CVPR 2016): what each place says for the label. It is coarse, one place for every 32
-    mel bands and 32 frames, and each place has heard something of those around it.
+    Send one recording, as to `/classify`. The answer is a class activation map (Zhou et al.,
+    CVPR 2016): the evidence of each place for the label. It is coarse, one place for every 32
+    mel bands and 32 frames, and each place also depends on those around it.
     """
-    longest, bounds = service.settings.max_picture_seconds, service.settings.bounds
-    with service.admitted() as place:
-        classifier = await service.models.get(task, window)
+    async with accept_upload(request, state) as upload:
+        classifier = await state.registry.get(key)
         card = classifier.card
-        index = None if label is None else _index(card, label)
+        label_index = None if label is None else _label_index(card, label)
         # Before the upload: meanwhile the store may come to hold another checkpoint.
-        explainer = await service.compute(service.explainers.get, card)
-        data = await read_upload(request, place, service.settings.max_upload_bytes)
-        hear = partial(
-            classifier.classify,
-            data,
-            max_seconds=longest,
-            on_thread=service.compute,
-            bounds=bounds,
+        mapper = await state.run_in_thread(state.cam_cache.get, card)
+        prediction = await upload.with_deadline(
+            classifier.predict_recording(
+                await upload.read_recording(),
+                ClassifyOptions(),
+                reader=state.render_reader,
+                keep_samples=True,
+            )
         )
-        hearing = service.decoding.with_ffmpeg(hear)
-        answer = await service.answer(request, hearing)
-        explain_ = partial(
-            _explain,
+        explanation = await state.run_in_thread(
+            explain_clip,
             card,
-            answer,
-            explainer,
-            data,
-            bounds,
-            index,
-            None if clip is None else clip - 1,
+            prediction,
+            mapper,
+            label=label_index,
+            clip=None if clip is None else clip - 1,
         )
-        explanation = await service.decoding.with_ffmpeg(partial(service.compute, explain_))
-        if shown_as == "json":
+        if answer_format == "json":
             content = _describe(card, explanation).model_dump_json()
             return Response(content, media_type="application/json")
-        picture = await service.compute(
-            _draw, card, explanation, width=width, height=height, picture_format=shown_as
-        )
-    return Response(picture, media_type=MEDIA_TYPES[shown_as])
+        options = RenderOptions(width, height, answer_format)
+        picture = await state.run_in_thread(_draw, card, explanation, options)
+    return Response(picture, media_type=MEDIA_TYPES[answer_format])
 
 
-def _index(card: Card, label: str) -> int:
+def _label_index(card: Card, label: str) -> int:
     if label not in card.labels:
         raise problems.invalid_parameter(
             f"unknown label {label!r}; accepted: {', '.join(card.labels)}"
@@ -114,76 +102,42 @@ def _index(card: Card, label: str) -> int:
     return card.labels.index(label)
 
 
-def _explain(
-    card: Card,
-    answer: Answer,
-    explainer: Explainer,
-    data: bytes,
-    bounds: AudioLimits,
-    label: int | None,
-    clip: int | None,
-    open_with_ffmpeg: AudioOpener,
-) -> Explanation:
-    samples = read_recording(
-        data,
-        sample_rate=card.input.sample_rate,
-        max_seconds=answer.seconds,
-        bounds=bounds,
-        open_with_ffmpeg=open_with_ffmpeg,
-    ).samples
-    return explain_answer(card, answer, explainer, samples, label=label, clip=clip)
-
-
-def _describe(card: Card, explanation: Explanation) -> schemas.Explanation:
-    config = card.input
-    start = explanation.start / config.sample_rate
-    return schemas.Explanation(
+def _describe(card: Card, explanation: ClipExplanation) -> Explanation:
+    start = explanation.start / card.input.sample_rate
+    return Explanation(
         task=card.task,
         label=card.labels[explanation.label],
         probability=round(explanation.probability, 4),
-        clip=schemas.ExplainedClip(
+        clip=ExplainedClip(
             clip=explanation.clip + 1,
             start=round(start, 3),
-            end=round(start + config.clip_seconds, 3),
+            end=round(start + card.input.clip_seconds, 3),
         ),
-        times=rounded(_times(config, explanation)[::STRIDE], 3),
-        frequencies=rounded(mel_frequencies(config)[::STRIDE], 1),
-        map=rounded(explanation.map, 3),
+        times=to_rounded_lists(_frame_times(card.input, explanation)[::STRIDE], 3),
+        frequencies=to_rounded_lists(mel_frequencies(card.input)[::STRIDE], 1),
+        map=to_rounded_lists(explanation.map, 3),
         bias=round(explanation.bias, 3),
-        checkpoint=CheckpointRef(task=card.task, window=config.window, version=card.version),
+        checkpoint=CheckpointRef(task=card.task, name=card.name, version=card.version),
     )
 
 
-def _draw(
-    card: Card,
-    explanation: Explanation,
-    *,
-    width: int,
-    height: int,
-    picture_format: PictureFormat,
-) -> bytes:
-    from app.rendering.activation_map import draw_explanation  # noqa: PLC0415  # see `look.show`
+def _draw(card: Card, explanation: ClipExplanation, options: RenderOptions) -> bytes:
+    from app.rendering.figures import draw_activation_map  # noqa: PLC0415  # loads matplotlib
 
     config, label = card.input, card.labels[explanation.label]
-    return draw_explanation(
-        power_to_db(
-            mel_power(explanation.samples, config),
-            amin=config.amin,
-            top_db=config.top_db,
-        ),
+    return draw_activation_map(
+        power_to_db(mel_power(explanation.samples, config), amin=config.amin, top_db=config.top_db),
         explanation.map,
         stride=STRIDE,
-        times=_times(config, explanation),
+        times=_frame_times(config, explanation),
         frequencies=mel_frequencies(config),
         title=f"for (red) and against (blue) {label} ({explanation.probability:.0%})",
-        width=width,
-        height=height,
-        picture_format=picture_format,
+        options=options,
     )
 
 
-def _times(config: LogMelConfig, explanation: Explanation) -> NDArray[np.float64]:
-    """When the clip's frames are, in seconds of the recording."""
+def _frame_times(config: LogMelConfig, explanation: ClipExplanation) -> NDArray[np.float64]:
+    """Return the times of the clip's frames, in seconds of the recording."""
     first_samples = np.arange(config.frames) * config.hop_length
     times: NDArray[np.float64] = (explanation.start + first_samples) / config.sample_rate
     return times

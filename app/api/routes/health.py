@@ -1,31 +1,43 @@
-"""`GET /healthz` and `GET /readyz`: is the process alive, and can it answer?"""
+"""`GET /healthz`, `GET /readyz` and `GET /metrics`: for those who watch the process."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
 from app import __version__
 from app.api import problems
-from earshot import schemas
 from app.api.middleware.drain import draining
-from app.api.state import ServiceDependency
+from app.api.state import StateDependency
+from earshot.schemas import Health
 
 router = APIRouter(tags=["service"])
+metrics_router = APIRouter(include_in_schema=False)
 
 
 @router.get("/healthz")
-async def healthz() -> schemas.Health:
+async def healthz() -> Health:
     """Answer as long as the process lives."""
-    return schemas.Health(status="ok", version=__version__)
+    return Health(status="ok", version=__version__)
 
 
-@router.get("/readyz", responses=problems.responses("not-ready", "draining"))
-async def readyz(service: ServiceDependency) -> schemas.Health:
-    """Answer 200 while at least one checkpoint can answer and the process shall not end."""
-    if service.drain.active:
-        raise draining("no more requests shall be sent here")
-    if all(entry.status == "failed" for entry in service.models.entries.values()):
+@router.get("/readyz", responses=problems.openapi_responses("not-ready", "draining"))
+async def readyz(state: StateDependency) -> Health:
+    """Answer 200 while at least one checkpoint can answer and the process does not drain."""
+    if state.drain.active:
+        raise draining("the process takes no more requests")
+    if all(entry.status == "failed" for entry in state.registry.entries.values()):
         raise problems.ProblemError(
             "not-ready",
-            f"the store {service.settings.models_dir.name} holds no checkpoint that can be loaded; "
+            f"the store {state.settings.models_dir.name} holds no checkpoint that can be loaded; "
             "GET /models tells why",
         )
-    return schemas.Health(status="ok", version=__version__)
+    return Health(status="ok", version=__version__)
+
+
+@metrics_router.get("/metrics")
+def metrics(request: Request, state: StateDependency) -> Response:
+    """Answer with all metrics, as Prometheus reads them.
+
+    On a thread that no recording waits for: it is answered under any load.
+    """
+    content, content_type = state.metrics.exposition(request.headers.get("accept", ""))
+    # A header of its own: Starlette would append a second charset to a media type.
+    return Response(content, headers={"Content-Type": content_type})

@@ -1,4 +1,4 @@
-"""`POST /hf/{task}`: audio classification as Hugging Face's clients ask for it."""
+"""`POST /hf/{task}`: audio classification for Hugging Face's clients."""
 
 import base64
 from typing import Annotated, Any, Literal
@@ -8,16 +8,16 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from app.api import parameters, problems, uploads
-from app.api.state import ServiceDependency
+from app.api.state import StateDependency
+from app.inference.classifier import ClassifyOptions
 from earshot.schemas import Probability
-from app.inference.recognition import Wanted
 
 router = APIRouter(tags=["classify"])
 
 _JSON = "application/json"
 # As many as the pipeline `audio-classification` of the library transformers answers with.
 _TOP_K = 5
-# What the parameters and the syntax around them may take beside the recording.
+# Bytes of the parameters and the syntax around the recording.
 _ENVELOPE_BYTES = 64 * 1024
 
 
@@ -29,7 +29,7 @@ def _decode(text: Any) -> bytes:
 
 
 class Parameters(BaseModel):
-    """How the answer shall look."""
+    """Parameters of the answer."""
 
     top_k: int = Field(default=_TOP_K, ge=1, le=100, description="labels in the answer")
     function_to_apply: Literal["softmax"] = Field(
@@ -37,7 +37,7 @@ class Parameters(BaseModel):
     )
 
 
-class Question(BaseModel):
+class HuggingFaceRequest(BaseModel):
     """A recording with parameters."""
 
     inputs: Annotated[bytes, BeforeValidator(_decode)] = Field(description="a file, in base64")
@@ -45,7 +45,7 @@ class Question(BaseModel):
 
 
 class LabelScore(BaseModel):
-    """One label and how probable it is."""
+    """One label and its probability."""
 
     label: str = Field(examples=["siren"])
     score: Probability = Field(examples=[0.97])
@@ -56,7 +56,7 @@ _SQUARE_WAVE = (
     "UklGRkQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YSAAAADAwMDAQEBAQMDAwMBAQEBAwMDAwEBAQEDAwMDA"
     "QEBAQA=="
 )
-_QUESTION = {
+_REQUEST_SCHEMA = {
     "type": "object",
     "required": ["inputs"],
     "properties": {
@@ -74,7 +74,7 @@ _BODY = {
     "content": {
         **uploads.RAW_CONTENT,
         _JSON: {
-            "schema": _QUESTION,
+            "schema": _REQUEST_SCHEMA,
             "example": {"inputs": _SQUARE_WAVE, "parameters": {"top_k": 2}},
         },
     },
@@ -84,46 +84,45 @@ _BODY = {
 @router.post(
     "/hf/{task}",
     openapi_extra={"requestBody": _BODY},
-    responses=problems.of_a_checkpoint(*problems.OF_A_BODY),
+    responses=problems.checkpoint_responses(*problems.BODY_PROBLEMS),
 )
 async def huggingface(
-    request: Request,
-    service: ServiceDependency,
-    task: parameters.Task,
-    window: parameters.Window = "hann",
+    request: Request, state: StateDependency, key: parameters.ChosenCheckpoint
 ) -> list[LabelScore]:
     """Rank the labels of a recording for `InferenceClient.audio_classification`.
 
     Give the client this address as its model. The recording is the body, or, with parameters,
     the `inputs` of a JSON object.
     """
-    limit = service.settings.max_upload_bytes
-    with service.admitted() as place:
-        classifier = await service.models.get(task, window)
+    limit = state.settings.max_upload_bytes
+    async with uploads.accept_upload(request, state) as upload:
+        classifier = await state.registry.get(key)
         if uploads.media_type(request) == _JSON:
-            body = await uploads.read_body(request, place, _base64_size(limit) + _ENVELOPE_BYTES)
-            question = await service.compute(_read_question, body, limit)
-            data, top_k = question.inputs, question.parameters.top_k
+            body = await upload.read_body(_base64_size(limit) + _ENVELOPE_BYTES)
+            parsed = await state.run_in_thread(_parse_request, body, limit)
+            data, top_k = parsed.inputs, parsed.parameters.top_k
         else:
             # The client names no content type for bytes that came without a file name.
-            data, top_k = await uploads.read_body(request, place, limit), _TOP_K
-        work = service.recognise(classifier, data, Wanted(top_k))
-        answer = await service.answer(request, work)
+            data, top_k = await upload.read_body(), _TOP_K
+        answer = await upload.with_deadline(
+            classifier.classify_recording(data, ClassifyOptions(top_k))
+        )
+    state.metrics.count_prediction(*key, answer.label, answer.audio.seconds)
     return [LabelScore(label=entry.label, score=entry.probability) for entry in answer.ranked]
 
 
-def _read_question(body: bytes, limit: int) -> Question:
+def _parse_request(body: bytes, limit: int) -> HuggingFaceRequest:
     try:
-        question = Question.model_validate_json(body)
+        parsed = HuggingFaceRequest.model_validate_json(body)
     except ValidationError as error:
         # Without the input: it would be the whole recording.
         details = error.errors(include_input=False, include_url=False, include_context=False)
         raise RequestValidationError(
             [{**item, "loc": ("body", *item["loc"])} for item in details]
         ) from error
-    if len(question.inputs) > limit:
-        raise uploads.too_large(limit)
-    return question
+    if len(parsed.inputs) > limit:
+        raise uploads.file_too_large(limit)
+    return parsed
 
 
 def _base64_size(size: int) -> int:

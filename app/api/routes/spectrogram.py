@@ -1,8 +1,8 @@
-"""`GET` and `POST /spectrogram`: what does music of a genre, or one's own recording, look like?"""
+"""`GET` and `POST /spectrogram`: pictures of music of a genre, or of one's own recording."""
 
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,44 +12,50 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from numpy.typing import NDArray
 
 from app.api import problems
-from app.api.rendering import SPECTROGRAMS, Look, LookDependency, show
-from app.api.state import ServiceDependency
-from app.api.uploads import REQUEST_BODY, read_upload
+from app.api.rendering import (
+    SPECTROGRAM_RESPONSE,
+    SpectrogramQuery,
+    SpectrogramQueryDependency,
+    render,
+)
+from app.api.state import StateDependency
+from app.api.uploads import RECORDING_BODY, accept_upload
 from app.audio.stft import WINDOWS, WindowName
-from app.decoding.recording import AudioLimits, read_recording
-from app.decoding.source import AudioOpener
-from app.music.library import LONGEST_SECONDS, GenreError, GenreLibrary, title_of
-from app.rendering.spectrogram import SAMPLE_RATE, spectrogram
-from app.rendering.style import Panel
+from app.decoding.limits import AudioLimits
+from app.decoding.recording import MonoStream, RecordingReader
+from app.music.library import MAX_SECONDS, GenreError, GenreLibrary, track_title
+from app.rendering.options import Panel
+from app.rendering.spectrogram import SAMPLE_RATE, Spectrogram, compute_spectrogram
 
 router = APIRouter(tags=["spectrogram"])
 
 _CACHED_PICTURES = 64
+_READER = RecordingReader(AudioLimits(max_seconds=MAX_SECONDS))
 
 
 @router.get(
     "/spectrogram",
     response_class=Response,
     responses={
-        200: SPECTROGRAMS,
+        200: SPECTROGRAM_RESPONSE,
         304: {"description": "The answer is the one whose ETag was sent"},
-        **problems.responses(
+        **problems.openapi_responses(
             *("unsupported-format", "corrupt", "silent", "invalid-parameter"),
             *("overloaded", "draining"),
         ),
     },
 )
-async def of_genre(
-    service: ServiceDependency,
-    look: LookDependency,
+async def genre_spectrogram(
+    state: StateDependency,
+    query: SpectrogramQueryDependency,
     genre: Annotated[
         str | None,
         Query(
-            description="a folder of the library; required unless genres are compared",
+            description="a folder of the gallery; required unless genres are compared",
             examples=["jazz", "hip-hop"],
         ),
     ] = None,
-    clip: Annotated[int, Query(ge=1, description="which of the genre's recordings")] = 1,
+    track: Annotated[int, Query(ge=1, description="which of the genre's recordings")] = 1,
     compare: Annotated[
         Literal["windows", "genres"] | None,
         Query(description="side by side: the recording through each window, or every genre"),
@@ -57,77 +63,63 @@ async def of_genre(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Show the spectrogram of a genre's example recording."""
-    with service.admitted():
-        if compare == "genres":
-            work = service.compute(_genres, service.genres, clip, look)
-        elif genre is None:
-            raise problems.invalid_parameter("the query parameter genre is required")
-        elif compare == "windows":
-            work = service.compute(_genre_through_windows, service.genres, genre, clip, look)
-        else:
-            work = service.compute(_genre, service.genres, genre, clip, look)
-        content = await work
+    if genre is None and compare != "genres":
+        raise problems.invalid_parameter("the query parameter genre is required")
+    with state.admission.acquire():
+        content = await state.run_in_thread(
+            _render_gallery, state.genres, genre, track, compare, query
+        )
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "public, max-age=3600"}
     if if_none_match is not None and _matches(if_none_match, etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(content, media_type=look.media_type, headers=headers)
+    return Response(content, media_type=query.media_type, headers=headers)
 
 
 @router.post(
     "/spectrogram",
     response_class=Response,
-    openapi_extra={"requestBody": REQUEST_BODY},
+    openapi_extra={"requestBody": RECORDING_BODY},
     responses={
-        200: SPECTROGRAMS,
-        **problems.responses(*problems.OF_A_FILE, "silent"),
+        200: SPECTROGRAM_RESPONSE,
+        **problems.openapi_responses(*problems.FILE_PROBLEMS, "silent"),
     },
 )
-async def of_recording(
+async def recording_spectrogram(
     request: Request,
-    service: ServiceDependency,
-    look: LookDependency,
+    state: StateDependency,
+    query: SpectrogramQueryDependency,
     compare: Annotated[
         Literal["windows"] | None, Query(description="side by side, through each window")
     ] = None,
 ) -> Response:
     """Show the spectrogram of one recording, sent as to `/classify`, up to 11 kHz."""
-    settings = service.settings
-    windows = (look.window,) if compare is None else WINDOWS
-    with service.admitted() as place:
-        data = await read_upload(request, place, settings.max_upload_bytes)
-        draw = partial(
-            _recording, data, settings.max_picture_seconds, settings.bounds, windows, look
-        )
-        work = service.decoding.with_ffmpeg(partial(service.compute, draw))
-        content = await service.answer(request, work)
-    return Response(content, media_type=look.media_type)
+    windows = (query.window,) if compare is None else WINDOWS
+
+    async def work(data: bytes) -> bytes:
+        async with state.render_reader.open(data, sample_rate=SAMPLE_RATE) as stream:
+            return await state.run_in_thread(_render_recording, stream, windows, query)
+
+    async with accept_upload(request, state) as upload:
+        content = await upload.with_deadline(work(await upload.read_recording()))
+    return Response(content, media_type=query.media_type)
 
 
-def _recording(
-    data: bytes,
-    max_seconds: float,
-    bounds: AudioLimits,
-    windows: tuple[WindowName, ...],
-    look: Look,
-    open_with_ffmpeg: AudioOpener,
+def _render_recording(
+    stream: MonoStream, windows: tuple[WindowName, ...], query: SpectrogramQuery
 ) -> bytes:
-    samples = read_recording(
-        data,
-        sample_rate=SAMPLE_RATE,
-        max_seconds=max_seconds,
-        bounds=bounds,
-        open_with_ffmpeg=open_with_ffmpeg,
-    ).samples
-    columns = look.width // len(windows)
-    return show(
-        [_panel(samples, window, f"{window} window", columns, look) for window in windows], look
-    )
+    samples = stream.read().samples
+    columns = query.width // len(windows)
+    panels = [
+        Panel(f"{window} window", _spectrogram(samples, window, columns, query))
+        for window in windows
+    ]
+    return render(panels, query)
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """A recording of the library as it is to be seen."""
+    """A recording of the gallery as it is to be shown."""
 
     path: Path
     modified_ns: int
@@ -135,72 +127,68 @@ class _Subject:
     title: str
 
 
-def _genre(library: GenreLibrary, genre: str, clip: int, look: Look) -> bytes:
-    path = library.find(genre, clip)
-    title = f"{genre}: {title_of(path)} ({look.window} window)"
-    return _library((_subject(path, look.window, title),), look)
+def _render_gallery(
+    library: GenreLibrary,
+    genre: str | None,
+    track: int,
+    compare: Literal["windows", "genres"] | None,
+    query: SpectrogramQuery,
+) -> bytes:
+    subjects = tuple(_subjects(library, genre, track, compare, query.window))
+    # Numbers take more memory than pictures, and less time.
+    cached = query.format not in ("json", "npy")
+    return (_cached_render if cached else _render_subjects)(subjects, query)
 
 
-def _genre_through_windows(library: GenreLibrary, genre: str, clip: int, look: Look) -> bytes:
-    path = library.find(genre, clip)
-    subjects = [_subject(path, window, f"{title_of(path)} ({window})") for window in WINDOWS]
-    return _library(tuple(subjects), look)
-
-
-def _genres(library: GenreLibrary, clip: int, look: Look) -> bytes:
-    paths = [(genre, library.find(genre, clip)) for genre in library.genres()]
-    if not paths:
-        raise GenreError("the library has no genres to compare")
-    return _library(tuple(_subject(path, look.window, genre) for genre, path in paths), look)
+def _subjects(
+    library: GenreLibrary,
+    genre: str | None,
+    track: int,
+    compare: Literal["windows", "genres"] | None,
+    window: WindowName,
+) -> list[_Subject]:
+    if genre is None or compare == "genres":
+        genres = library.list_genres()
+        if not genres:
+            raise GenreError("the gallery has no genres to compare")
+        return [_subject(library.find_track(name, track), window, name) for name in genres]
+    path = library.find_track(genre, track)
+    title = track_title(path)
+    if compare == "windows":
+        return [_subject(path, each, f"{title} ({each})") for each in WINDOWS]
+    return [_subject(path, window, f"{genre}: {title} ({window} window)")]
 
 
 def _subject(path: Path, window: WindowName, title: str) -> _Subject:
     return _Subject(path, path.stat().st_mtime_ns, window, title)
 
 
-def _library(subjects: tuple[_Subject, ...], look: Look) -> bytes:
-    # Numbers take more memory than pictures, and less time.
-    draw = _show if look.format in ("json", "npy") else _drawn
-    return draw(subjects, look)
-
-
 @lru_cache(maxsize=_CACHED_PICTURES)
-def _drawn(subjects: tuple[_Subject, ...], look: Look) -> bytes:
-    """The picture, drawn anew only for another question or when a file has changed."""
-    return _show(subjects, look)
+def _cached_render(subjects: tuple[_Subject, ...], query: SpectrogramQuery) -> bytes:
+    """Return the picture, drawn anew only for another query or when a file has changed."""
+    return _render_subjects(subjects, query)
 
 
-def _show(subjects: tuple[_Subject, ...], look: Look) -> bytes:
-    samples = {path: _samples(path) for path in {subject.path for subject in subjects}}
-    columns = look.width // len(subjects)
-    return show(
-        [
-            _panel(samples[subject.path], subject.window, subject.title, columns, look)
-            for subject in subjects
-        ],
-        look,
-    )
+def _render_subjects(subjects: tuple[_Subject, ...], query: SpectrogramQuery) -> bytes:
+    samples = {
+        path: _READER.read(path.read_bytes(), sample_rate=SAMPLE_RATE).samples
+        for path in {subject.path for subject in subjects}
+    }
+    columns = query.width // len(subjects)
+    panels = [
+        Panel(subject.title, _spectrogram(samples[subject.path], subject.window, columns, query))
+        for subject in subjects
+    ]
+    return render(panels, query)
 
 
-def _samples(path: Path) -> NDArray[np.float32]:
-    return read_recording(
-        path.read_bytes(), sample_rate=SAMPLE_RATE, max_seconds=LONGEST_SECONDS
-    ).samples
-
-
-def _panel(
-    samples: NDArray[np.float32], window: WindowName, title: str, columns: int, look: Look
-) -> Panel:
-    shown = spectrogram(
-        samples,
-        window=window,
-        columns=columns,
-        top_db=look.top_db,
-    )
-    return Panel(title, shown)
+def _spectrogram(
+    samples: NDArray[np.float32], window: WindowName, columns: int, query: SpectrogramQuery
+) -> Spectrogram:
+    return compute_spectrogram(samples, window=window, columns=columns, top_db=query.top_db)
 
 
 def _matches(if_none_match: str, etag: str) -> bool:
-    """Weak comparison, as RFC 9110, section 13.1.2, wants it."""
+    """Compare weakly, as RFC 9110, section 13.1.2, requires."""
     tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return "*" in tags or etag in tags

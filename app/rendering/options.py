@@ -1,4 +1,4 @@
-"""What is drawn and how it shall look, without what draws it: that is only loaded to draw."""
+"""What pictures show and how they look, without matplotlib: that is loaded to draw alone."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,20 +16,23 @@ MEDIA_TYPES: dict[PictureFormat, str] = {
 
 
 @dataclass(frozen=True)
-class Style:
-    """How a picture looks."""
+class RenderOptions:
+    """The look of a picture."""
 
-    width: int
+    width: int = 1000
     """pixels"""
-    height: int
+    height: int = 500
     """pixels"""
-    colour_map: ColourMap
-    axis: FrequencyAxis
+    format: PictureFormat = "png"
+    colour_map: ColourMap = "magma"
+    frequency_axis: FrequencyAxis = "log"
+    top_db: float = 80.0
+    """dB shown below the loudest point"""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One spectrogram and what is written above it."""
+    """One spectrogram and its title."""
 
     title: str
     spectrogram: Spectrogram

@@ -1,4 +1,4 @@
-"""Figures for Prometheus, one registry for each application."""
+"""Metrics for Prometheus, one registry for each application."""
 
 import os
 from collections.abc import Callable
@@ -20,14 +20,14 @@ _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 _STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _STAGES: tuple[Stage, ...] = ("decode", "features", "queue", "inference")
 # Alerts hang on these: they count from nought, so that the first is an increase.
-_EXPECTED_REFUSALS = ("overloaded", "deadline", "internal")
+_EXPECTED_PROBLEMS = ("overloaded", "deadline", "internal")
 
 
-class Metrics(Instrumentation):
-    """Counts what happens. Every label comes from a set that the service itself bounds."""
+class PrometheusMetrics(Instrumentation):
+    """Metrics of one process. Every label value comes from a set that the service itself bounds."""
 
     def __init__(self, *, on_stage: Callable[[Stage, float, float], None] | None = None) -> None:
-        """Nothing has happened; who else wants to know of stages is told by `on_stage`."""
+        """Start every count at nought; `on_stage` is called for each stage too."""
         self._on_stage = on_stage
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -59,50 +59,50 @@ class Metrics(Instrumentation):
             buckets=range(1, MAX_BATCH_SIZE + 1),
             registry=self._registry,
         )
-        self._waiting = self._gauge("earshot_queue_clips", "Clips that wait for a network")
+        self._queued = self._gauge("earshot_queue_clips", "Clips that wait for a network")
         self._loaded = self._gauge("earshot_checkpoints_loaded", "Checkpoints that are loaded")
         self._predictions = Counter(
             "earshot_predictions",
             "Answers by their most probable label; of a live stream, one each hop",
-            ("task", "window", "label"),
+            ("task", "checkpoint", "label"),
             registry=self._registry,
         )
         self._audio_seconds = Counter(
             "earshot_audio_seconds", "Seconds of sound that were answered", registry=self._registry
         )
-        self._refusals = Counter(
-            "earshot_refusals",
+        self._problems = Counter(
+            "earshot_problems",
             "Requests, and files of batches, that were answered with a problem",
-            ("reason",),
+            ("type",),
             registry=self._registry,
         )
-        for reason in _EXPECTED_REFUSALS:
-            self._refusals.labels(reason)
+        for problem_type in _EXPECTED_PROBLEMS:
+            self._problems.labels(problem_type)
 
-    def stage(self, stage: Stage, began: float, ended: float) -> None:
-        """See `Instrumentation.stage`."""
+    def record_stage(self, stage: Stage, began: float, ended: float) -> None:
+        """See `Instrumentation.record_stage`."""
         self._stages[stage].observe(ended - began)
         if self._on_stage is not None:
             self._on_stage(stage, began, ended)
 
-    def batch(self, clips: int) -> None:
-        """See `Instrumentation.batch`."""
+    def record_batch(self, clips: int) -> None:
+        """See `Instrumentation.record_batch`."""
         self._batches.observe(clips)
 
-    def waiting(self, change: int) -> None:
-        """See `Instrumentation.waiting`."""
-        self._waiting.inc(change)
+    def change_queue(self, clips: int) -> None:
+        """See `Instrumentation.change_queue`."""
+        self._queued.inc(clips)
 
-    def loaded(self, checkpoints: int) -> None:
-        """See `Instrumentation.loaded`."""
+    def set_loaded(self, checkpoints: int) -> None:
+        """See `Instrumentation.set_loaded`."""
         self._loaded.set(checkpoints)
 
-    def request_began(self) -> None:
-        """A request is being answered."""
+    def begin_request(self) -> None:
+        """Count a request that is being answered."""
         self._in_flight.inc()
 
-    def request_ended(self, route: str, method: str, status: int, seconds: float | None) -> None:
-        """A request that began was answered.
+    def end_request(self, route: str, method: str, status: int, seconds: float | None) -> None:
+        """Record the end of a request that began.
 
         Args:
             route: its template, never its path.
@@ -116,17 +116,19 @@ class Metrics(Instrumentation):
         if seconds is not None:
             self._request_seconds.labels(*labels).observe(seconds)
 
-    def answered(self, task: str, window: str, label: str | None, seconds: float) -> None:
-        """A recording of so many seconds was answered with a label of the checkpoint's card."""
-        self._predictions.labels(task, window, label or "none").inc()
+    def count_prediction(
+        self, task: str, checkpoint: str, label: str | None, seconds: float
+    ) -> None:
+        """Count a prediction for so many seconds of sound; the label is one of the card's."""
+        self._predictions.labels(task, checkpoint, label or "none").inc()
         self._audio_seconds.inc(seconds)
 
-    def refused(self, reason: str) -> None:
-        """A request, or a file of a batch, was answered with a problem of the kind `reason`."""
-        self._refusals.labels(reason).inc()
+    def count_problem(self, problem_type: str) -> None:
+        """Count a request, or a file of a batch, that was answered with a problem."""
+        self._problems.labels(problem_type).inc()
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All figures, and their content type.
+        """Return all metrics, and their content type.
 
         With `PROMETHEUS_MULTIPROC_DIR`, those of every process that writes to that folder.
 
