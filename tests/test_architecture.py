@@ -100,9 +100,9 @@ def test_ffmpeg_is_not_in_the_service() -> None:
 
 def test_a_checkpoint_without_weights_is_loaded_without_torch() -> None:
     code = (
-        "from app.inference.engines import make_engine; from app.checkpoints import store; "
+        "from app.inference.engine import make_engine; from app.checkpoints import store; "
         "checkpoint = store.load(__import__('pathlib').Path('models_store'), 'emotion', 'hann'); "
-        "make_engine(checkpoint, 'auto', streams=1, cache=None)"
+        "make_engine(checkpoint, 'auto', engine_streams=1, cache=None)"
     )
     assert loaded_of("torch", code) == ""
 

@@ -17,7 +17,7 @@ from app.decoding.errors import (
     EmptyAudioError,
     UnsupportedAudioError,
 )
-from app.decoding.source import AudioMetadata
+from app.decoding.source import AudioMetadata, require_whole_ogg
 from earshot.audio_formats import ACCEPTED_FORMATS
 
 # Only these demuxers and decoders ever see an upload: FFmpeg also knows playlists and
@@ -108,6 +108,8 @@ def open_ffmpeg(data: bytes) -> Iterator[FfmpegSource]:
         CorruptAudioError: the container is known but cannot be read.
         DecoderFailedError: there is not enough memory to read it.
     """
+    if data[:4] == b"OggS":
+        require_whole_ogg(data)
     try:
         container = av.open(
             io.BytesIO(data),

@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from app.decoding.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
-from app.decoding.source import BLOCK_FRAMES, AudioMetadata
+from app.decoding.source import BLOCK_FRAMES, AudioMetadata, require_whole_ogg
 from earshot.audio_formats import ACCEPTED_FORMATS
 
 # libsndfile's name of each container that is accepted, and ours.
@@ -101,7 +101,7 @@ def open_sndfile(data: bytes) -> Iterator[SndfileSource]:
         CorruptAudioError: the format is known but the file is damaged, or ends too early.
     """
     if data[:4] == b"OggS":
-        _require_whole_ogg(data)
+        require_whole_ogg(data)
     try:
         file = soundfile.SoundFile(_Memory(data))
     except soundfile.LibsndfileError as error:
@@ -155,13 +155,3 @@ def _require_whole_aiff(data: bytes) -> None:
         raise CorruptAudioError(
             f"the aiff file is truncated: it declares {size} bytes and holds {present}"
         )
-
-
-def _require_whole_ogg(data: bytes) -> None:
-    """Check that the last page is whole (RFC 3533, section 6: header, segment table, body)."""
-    page = data.rfind(b"OggS")
-    table = page + 27
-    segments = data[table - 1] if table <= len(data) else 0
-    end = table + segments + sum(data[table : table + segments])
-    if end > len(data):
-        raise CorruptAudioError("the ogg file is truncated: its last page is not whole")

@@ -8,10 +8,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.decoding.errors import CorruptAudioError
+
 BLOCK_FRAMES = 1 << 18
 """of a block: a few seconds, so that a short recording is one block and a long one is not held"""
 
-_LIBSNDFILE_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM")
+_WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"BW64")
+_W64_MAGIC, _AIFF_MAGIC = b"riff", b"FORM"
 _OGG_CODEC = 28  # offset of the codec's own header in the first page (RFC 3533, section 6)
 # Of STREAMINFO, the last 36 bits before the MD5 sum (RFC 9639, section 8.2).
 _FLAC_TOTAL_SAMPLES = slice(18, 26)
@@ -63,4 +66,16 @@ def is_decoded_by_libsndfile(data: bytes) -> bool:
         return data[_OGG_CODEC:].startswith((b"\x01vorbis", b"OpusHead"))
     if magic == b"fLaC":
         return int.from_bytes(data[_FLAC_TOTAL_SAMPLES]) % (1 << 36) > 0
-    return magic in _LIBSNDFILE_MAGIC
+    if magic in _WAV_MAGIC:
+        return data[8:12] == b"WAVE"
+    return magic in (_W64_MAGIC, _AIFF_MAGIC)
+
+
+def require_whole_ogg(data: bytes) -> None:
+    """Check that the last page is whole (RFC 3533, section 6: header, segment table, body)."""
+    page = data.rfind(b"OggS")
+    table = page + 27
+    segments = data[table - 1] if table <= len(data) else 0
+    end = table + segments + sum(data[table : table + segments])
+    if end > len(data):
+        raise CorruptAudioError("the ogg file is truncated: its last page is not whole")

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from app.decoding.recording import RecordingReader
 from app.inference import EngineConfig
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier, RunInThread
-from app.inference.engine import MAX_BATCH_SIZE, make_engine, smoke_test
+from app.inference.engine import MAX_BATCH_SIZE, Engine, make_engine, smoke_test
 from app.inference.instrumentation import Instrumentation, NullInstrumentation
 from earshot.schemas import CheckpointStatus
 
@@ -80,6 +80,7 @@ class ModelRegistry:
         reader: RecordingReader,
         run_in_thread: RunInThread,
         instrumentation: Instrumentation | None = None,
+        make_engine: Callable[[store.Checkpoint], Engine] | None = None,
     ) -> None:
         """Read the cards; a checkpoint that is damaged does not stop the others.
 
@@ -89,12 +90,14 @@ class ModelRegistry:
             reader: opens the recordings that are classified.
             run_in_thread: takes work off the event loop.
             instrumentation: records what the networks do.
+            make_engine: makes the engine of a checkpoint; None: as `config` says.
         """
         self._root = root
         self._config = config
         self._reader = reader
         self._run_in_thread = run_in_thread
         self._instrumentation = instrumentation or NullInstrumentation()
+        self._make_engine = make_engine or self._make_configured_engine
         self._reloading = asyncio.Lock()
         self.entries: dict[ModelKey, ModelEntry] = {}
         try:
@@ -254,11 +257,8 @@ class ModelRegistry:
 
     def _make_classifier(self, key: ModelKey) -> Classifier:
         checkpoint = store.load(self._root, key)
-        config = self._config
         try:
-            engine = make_engine(
-                checkpoint, config.engine, streams=config.streams, cache=config.cache_dir
-            )
+            engine = self._make_engine(checkpoint)
         except RuntimeError as error:
             raise DamagedCheckpointError(
                 f"{key}: {store.MODEL} cannot be compiled: {str(error).splitlines()[0]}"
@@ -267,12 +267,18 @@ class ModelRegistry:
         batcher = Batcher(
             engine,
             max_batch=MAX_BATCH_SIZE,
-            max_queued=config.max_requests * MAX_BATCH_SIZE,
-            streams=config.streams,
+            max_queued=self._config.max_requests * MAX_BATCH_SIZE,
+            streams=self._config.streams,
             instrumentation=self._instrumentation,
         )
         return Classifier(
             checkpoint.card, batcher, self._reader, self._run_in_thread, self._instrumentation
+        )
+
+    def _make_configured_engine(self, checkpoint: store.Checkpoint) -> Engine:
+        config = self._config
+        return make_engine(
+            checkpoint, config.engine, streams=config.streams, cache=config.cache_dir
         )
 
     def _record_loaded(self) -> None:

@@ -13,7 +13,7 @@ from huggingface_hub import InferenceClient
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from app.api.api_keys import new_key
+from app.api.api_keys import make_key
 from earshot.client import Client, EarshotError
 from tests.e2e.test_classify import problem
 from tests.e2e.test_stream import pcm
@@ -22,8 +22,8 @@ from tests.support.sounds import encode, make
 
 SIREN = encode(make("siren", 1))
 URBAN = "/classify/urban-sound"
-USER, USER_KEY = new_key("lab", "use")
-ADMIN, ADMIN_KEY = new_key("operator", "admin")
+USER, USER_KEY = make_key("lab", "use")
+ADMIN, ADMIN_KEY = make_key("operator", "admin")
 ORIGIN = "https://elsewhere.example"
 
 
@@ -80,7 +80,7 @@ def test_a_key_opens(guarded: ServerClient, headers: dict[str, str]) -> None:
 
 
 def test_no_key_and_a_wrong_one_are_refused(guarded: ServerClient) -> None:
-    for path in ("/models", "/v1/models", "/metrics", "/nothing", "/admin/reload"):
+    for path in ("/models", "/models", "/metrics", "/nothing", "/admin/reload"):
         response = guarded.get(path)
         assert "send an API key" in problem(response, 401, "unauthorized")
         assert response.headers["www-authenticate"] == 'Bearer realm="earshot"'

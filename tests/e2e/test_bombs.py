@@ -16,7 +16,7 @@ _LONGEST_SECONDS = 20  # of one answer, on a machine that has other things to do
 
 @pytest.mark.parametrize("route", ["/classify/urban-sound", "/spectrogram"])
 def test_bombs_are_refused_and_take_neither_time_nor_memory(route: str, siren_store: Path) -> None:
-    with serve(models_dir=siren_store, max_seconds=600, decoders=1) as client:
+    with serve(models_dir=siren_store, max_seconds=600, decoder_processes=1) as client:
         assert [post(client, data).status_code for data in (WAV, M4A)] == [200, 200]
         assert client.post(route, content=WAV, headers={"Content-Type": "audio/x"}).is_success
         before = client.peak_memory()

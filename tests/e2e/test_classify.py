@@ -90,7 +90,7 @@ def test_a_long_recording_has_a_timeline(client: httpx.Client) -> None:
     assert first["end"] == second["start"] == pytest.approx(6, abs=2)
     finer = post(client, encode(scene), hop="0.5", segment="2.5").json()["segments"]
     assert [segment["label"] for segment in finer] == ["siren", "drilling"]
-    shares = answer["shares"]
+    shares = answer["label_fractions"]
     assert shares["siren"] == pytest.approx(first["end"] / 12.5, abs=1e-3)
     assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
     merged = post(client, encode(scene), segment="7").json()["segments"]
@@ -113,7 +113,7 @@ def test_silence_in_a_long_recording_has_no_label_and_no_share(client: httpx.Cli
     assert (first["start"], first["label"], first.get("reason")) == (0, "siren", None)
     assert (second["label"], second["reason"], second["probability"]) == (None, "silent", 0)
     assert second["start"] == pytest.approx(8, abs=2)
-    assert answer["shares"] == {"siren": pytest.approx(first["end"] / 20, abs=1e-3)}
+    assert answer["label_fractions"] == {"siren": pytest.approx(first["end"] / 20, abs=1e-3)}
 
 
 @pytest.mark.parametrize("format_", ["OGG", "MP3", "m4a", "webm"])
@@ -289,7 +289,7 @@ def test_without_checkpoints_it_is_alive_but_not_ready(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_upload_holds_a_place_and_gives_it_back(trained_store: Path) -> None:
-    with serve(models_dir=trained_store, max_requests=1, client_seconds=6000) as client:
+    with serve(models_dir=trained_store, max_requests=1, client_timeout_seconds=6000) as client:
         address = (client.base_url.host, client.base_url.port)
         with socket.create_connection(address) as connection:
             connection.sendall(
@@ -310,7 +310,7 @@ def test_an_unfinished_upload_holds_a_place_and_gives_it_back(trained_store: Pat
 
 
 def test_an_answer_that_takes_too_long_is_refused(trained_store: Path) -> None:
-    with serve(models_dir=trained_store, request_seconds=0.001) as client:
+    with serve(models_dir=trained_store, request_timeout_seconds=0.001) as client:
         detail = problem(post(client, WAV), 503, "deadline")
         assert detail.startswith("there was no answer within 0.001 seconds")
 

@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 60
 @pytest.fixture(scope="module")
 def client(siren_store: Path) -> Iterator[ServerClient]:
     """Of a server with one decoder."""
-    with serve(models_dir=siren_store, decoders=1) as client:
+    with serve(models_dir=siren_store, decoder_processes=1) as client:
         yield client
 
 
@@ -79,7 +79,7 @@ def test_a_decoder_that_is_killed_costs_one_request(client: ServerClient) -> Non
 
 
 def test_a_decoder_that_hangs_costs_one_request(siren_store: Path) -> None:
-    with serve(models_dir=siren_store, decoders=1, decode_seconds=1) as client:
+    with serve(models_dir=siren_store, decoder_processes=1, decode_timeout_seconds=1) as client:
         assert post(client, M4A).status_code == 200
         (decoder,) = client.children()
         os.kill(decoder, signal.SIGSTOP)
@@ -93,7 +93,7 @@ def test_a_decoder_that_hangs_costs_one_request(siren_store: Path) -> None:
 def test_recordings_that_wait_for_a_decoder_hold_no_thread(siren_store: Path) -> None:
     """Each long one needs the thread again and again while the next ones wait for the decoder."""
     with (
-        serve(models_dir=siren_store, decoders=1, threads=1) as client,
+        serve(models_dir=siren_store, decoder_processes=1, threads=1) as client,
         ThreadPoolExecutor(8) as threads,
     ):
         answers = list(threads.map(lambda data: post(client, data), [LONG, M4A, WAV, LONG] * 2))

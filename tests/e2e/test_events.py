@@ -13,8 +13,8 @@ import pytest
 import soundfile
 from httpx_sse import EventSource, ServerSentEvent
 
-from earshot.schemas import Classification, Progress
 from earshot.client import AsyncClient, Client, EarshotError
+from earshot.schemas import Classification, Progress
 from tests.e2e.test_classify import HEAD, MULTIPART, OCTETS, URBAN, WAV, problem
 from tests.support.serving import ServerClient, serve
 from tests.support.sounds import RATE, encode, make
@@ -195,7 +195,7 @@ def test_a_client_that_goes_away_stops_the_work(siren_store: Path, half_a_day: b
 
 
 def test_the_deadline_holds(siren_store: Path, half_a_day: bytes) -> None:
-    with serve(models_dir=siren_store, request_seconds=5, max_seconds=50_000) as client:
+    with serve(models_dir=siren_store, request_timeout_seconds=5, max_seconds=50_000) as client:
         *_, name, data, _ = stream(client, half_a_day)
         assert name == "event: error"
         assert json.loads(data.removeprefix("data: "))["type"] == "/problems/deadline"
@@ -213,7 +213,7 @@ def test_a_server_that_stops_finishes_what_has_begun(siren_store: Path) -> None:
 
 
 def test_a_server_that_can_wait_no_longer_says_so(siren_store: Path, half_a_day: bytes) -> None:
-    with serve(models_dir=siren_store, shutdown_seconds=1, max_seconds=50_000) as client:
+    with serve(models_dir=siren_store, shutdown_timeout_seconds=1, max_seconds=50_000) as client:
         lines = stream(client, half_a_day)
         assert next(lines) == "event: progress"
         client.signal(signal.SIGTERM)

@@ -22,7 +22,7 @@ SIREN = encode(make("siren", 1))
 
 @pytest.fixture(scope="module")
 def shipped() -> Iterator[ServerClient]:
-    with serve(max_upload_bytes=2_000_000, max_picture_seconds=60) as client:
+    with serve(max_upload_bytes=2_000_000, max_render_seconds=60) as client:
         yield client
 
 

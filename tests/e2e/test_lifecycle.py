@@ -16,7 +16,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from app.api.api_keys import new_key
+from app.api.api_keys import make_key
 from tests.e2e.test_classify import problem
 from tests.e2e.test_stream import pcm
 from tests.support.serving import ServerClient, serve
@@ -123,7 +123,7 @@ def test_what_was_accepted_is_answered_after_the_listener_has_closed(root: Path)
 
 
 def test_not_ready_first_closed_later_and_cut_off_at_last(root: Path) -> None:
-    with serve(models_dir=root, drain_seconds=600, shutdown_seconds=1) as client:
+    with serve(models_dir=root, drain_seconds=600, shutdown_timeout_seconds=1) as client:
         assert "connection" not in client.get("/readyz").headers
         stuck = accepted(client)
         client.signal(signal.SIGTERM)
@@ -154,7 +154,7 @@ def spoil(root: Path) -> None:
 
 
 def test_a_new_checkpoint_replaces_the_old_one_when_it_has_proved_itself(root: Path) -> None:
-    token, key = new_key("operator", "admin")
+    token, key = make_key("operator", "admin")
     keys = root.with_name("keys")
     keys.write_text(key.line)
     # Compiled networks are kept: the old one must not be taken for the new one.
@@ -229,7 +229,7 @@ def is_ready(client: ServerClient) -> bool:
 
 
 def test_workers_come_back_reload_and_drain(root: Path) -> None:
-    token, key = new_key("operator", "admin")
+    token, key = make_key("operator", "admin")
     keys = root.with_name("keys")
     keys.write_text(key.line)
     with serve(models_dir=root, workers=2, api_keys_file=keys) as client:

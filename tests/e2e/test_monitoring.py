@@ -178,7 +178,7 @@ def test_live_sound_is_counted_by_the_hop(server: ServerClient) -> None:
 
 
 def test_overload_and_deadline_are_told_apart(store: Path) -> None:
-    with serve(models_dir=store, max_requests=1, request_seconds=0.001) as client:
+    with serve(models_dir=store, max_requests=1, request_timeout_seconds=0.001) as client:
         with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
             connection.sendall(
                 f"POST {URBAN} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from app.api.api_keys import new_key
-from app.audio.stft import analysis_window
-from app.audio.stft import WINDOWS
+from app.api.api_keys import make_key
+from app.audio.stft import WINDOWS, analysis_window
 from app.checkpoints import store
 from tests.support.serving import ServerClient, serve
 from tests.support.small_store import save_constant
@@ -428,7 +427,7 @@ def test_the_theme_follows_the_system_until_one_is_chosen(page: Page) -> None:
 
 def test_a_key_is_asked_for_sent_and_kept_for_the_tab(browser: Browser, tmp_path: Path) -> None:
     save_constant(tmp_path / "store", "siren")
-    token, key = new_key("page", "use")
+    token, key = make_key("page", "use")
     (tmp_path / "keys").write_text(key.line)
     with (
         serve(models_dir=tmp_path / "store", api_keys_file=tmp_path / "keys") as server,
@@ -462,7 +461,7 @@ def test_the_documentation_is_drawn_without_asking_anyone_else(
     with watched(browser, server) as page:
         page.goto("/docs")
         expect(page.get_by_role("heading", name="Earshot")).to_be_visible()
-        expect(page.get_by_text("/v1/classify/{task}", exact=True)).to_be_visible()
+        expect(page.get_by_text("/classify/{task}", exact=True)).to_be_visible()
 
 
 def test_nothing_sticks_out_at_phone_width(page: Page) -> None:

@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 
-from app.server.protocol import LARGEST_HEAD
+from app.server.connections import LARGEST_HEAD
 
 CHUNKED = b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
 

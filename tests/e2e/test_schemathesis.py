@@ -10,7 +10,7 @@ from pathlib import Path
 
 import soundfile
 
-from app.api.api_keys import new_key
+from app.api.api_keys import make_key
 from tests.support.serving import ServerClient, serve
 from tests.support.small_store import save_constant
 from tests.support.sounds import RATE, make
@@ -51,11 +51,11 @@ def test_the_answers_are_as_the_document_says(tmp_path: Path) -> None:
 
 def test_nothing_is_answered_without_a_key(tmp_path: Path) -> None:
     save_constant(tmp_path / "store", "siren")
-    token, key = new_key("operator", "admin")
+    token, key = make_key("operator", "admin")
     (tmp_path / "keys").write_text(key.line)
     with serve(models_dir=tmp_path / "store", api_keys_file=tmp_path / "keys") as client:
         document = client.get("/openapi.json").json()
-        paths = ("/v1/genres", "/v1/recording", "/v1/models", "/readyz", "/admin/reload")
+        paths = ("/genres", "/recording", "/models", "/readyz", "/admin/reload")
         assert set(paths) < set(document["paths"])
         chosen = [option for path in paths for option in ("--include-path", path)]
         bearer = f"Authorization: Bearer {token}"

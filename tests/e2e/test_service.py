@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from app import __version__
-from app.api.problem_types import KINDS
+from app.api.problem_types import PROBLEM_TYPES
 from earshot.schemas import Problem
 
 
@@ -31,7 +31,7 @@ def test_an_unknown_path_and_method_are_problems(client: httpx.Client) -> None:
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["status"] == status
     assert client.get("/classify/emotion").headers["allow"] == "POST"
-    assert client.delete("/v1/spectrogram").headers["allow"] == "GET, POST"
+    assert client.delete("/spectrogram").headers["allow"] == "GET, POST"
 
 
 def references(value: Any) -> Iterator[str]:
@@ -54,13 +54,13 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
         value = document
         for key in reference.removeprefix("#/").split("/"):
             value = value[key]
-    classify = document["paths"]["/v1/classify/{task}"]["post"]
+    classify = document["paths"]["/classify/{task}"]["post"]
     body = classify["requestBody"]["content"]
     assert body["multipart/form-data"]["schema"]["required"] == ["file"]
     assert set(body) - {"multipart/form-data"} == {"audio/*", "video/*", "application/octet-stream"}
-    huggingface = document["paths"]["/v1/hf/{task}"]["post"]
+    huggingface = document["paths"]["/hf/{task}"]["post"]
     assert {"audio/*", "application/json"} < set(huggingface["requestBody"]["content"])
-    explain = document["paths"]["/v1/explain/{task}"]["post"]
+    explain = document["paths"]["/explain/{task}"]["post"]
     for route in (classify, huggingface, explain):
         expected = {"200", "400", "404", "408", "413", "415", "422", "500", "503"}
         assert expected == set(route["responses"])
@@ -68,7 +68,7 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
     pictures = {"image/png", "image/svg+xml", "image/webp", "application/json"}
     assert explain["requestBody"] == classify["requestBody"]
     assert set(explain["responses"]["200"]["content"]) == pictures
-    spectrogram = document["paths"]["/v1/spectrogram"]
+    spectrogram = document["paths"]["/spectrogram"]
     assert {"200", "304", "415", "422", "500", "503"} == set(spectrogram["get"]["responses"])
     expected = {"200", "400", "408", "413", "415", "422", "500", "503"}
     assert expected == set(spectrogram["post"]["responses"])
@@ -105,17 +105,17 @@ def test_every_problem_has_an_example(client: httpx.Client) -> None:
         "checkpoint-refused",
         "not-found",
     }
-    assert told == set(KINDS) - elsewhere - {"too-many-files"} | {"about:blank"}
+    assert told == set(PROBLEM_TYPES) - elsewhere - {"too-many-files"} | {"about:blank"}
 
 
 def test_the_readme_explains_every_problem() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     # What is not there at all is HTTP's own.
-    missing = [kind for kind in KINDS if f"`/problems/{kind}`" not in readme]
+    missing = [kind for kind in PROBLEM_TYPES if f"`/problems/{kind}`" not in readme]
     assert missing == ["not-found"]
 
 
 def test_bare_paths_are_aliases(client: httpx.Client) -> None:
-    assert client.get("/v1/models").json() == client.get("/models").json()
+    assert client.get("/models").json() == client.get("/models").json()
     paths = client.get("/openapi.json").json()["paths"]
-    assert {path for path in paths if not path.startswith("/v1/")} == {"/healthz", "/readyz"}
+    assert {path for path in paths if not path.startswith("/")} == {"/healthz", "/readyz"}

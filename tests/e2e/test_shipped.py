@@ -9,9 +9,9 @@ import pytest
 from app.audio.stft import WINDOWS, WindowName
 from app.checkpoints import store
 from app.checkpoints.card import Card
-from training.tasks import LABELS, TASKS, TaskName
 from tests.support.serving import ServerClient, serve
 from training.corpora.ravdess import EMOTIONS
+from training.tasks import LABELS, TASKS, TaskName
 
 STORE = Path(__file__).parents[2] / "models_store"
 CLIPS = 80

@@ -23,7 +23,9 @@ HEAD = f"POST {URBAN} HTTP/1.1\r\nHost: x\r\n"
 @pytest.fixture(scope="module")
 def hurried(siren_store: Path) -> Iterator[ServerClient]:
     """A service that waits for no client longer than half a second."""
-    with serve(models_dir=siren_store, client_seconds=0.5, min_upload_rate=1e9) as client:
+    with serve(
+        models_dir=siren_store, client_timeout_seconds=0.5, min_upload_bytes_per_second=1e9
+    ) as client:
         yield client
 
 
@@ -122,7 +124,7 @@ def test_requests_are_not_piled_up(hurried: ServerClient) -> None:
 
 def test_slow_bodies_give_way_when_places_are_short(siren_store: Path) -> None:
     """All places are held by clients that send nothing; an ordinary one is answered."""
-    with serve(models_dir=siren_store, max_requests=4, client_seconds=20) as client:
+    with serve(models_dir=siren_store, max_requests=4, client_timeout_seconds=20) as client:
         slow = [accepted(client) for _ in range(4)]
         while (response := client.post(URBAN, files={"file": SIREN})).status_code == 503:
             assert response.headers["retry-after"] == "1"  # they may still come: a second
@@ -137,8 +139,8 @@ def test_slow_bodies_give_way_when_places_are_short(siren_store: Path) -> None:
 
 def test_a_large_upload_finds_memory_or_is_told_and_a_clip_always_does(siren_store: Path) -> None:
     large = SIREN + bytes(9 << 20)  # behind the end of the file: let alone
-    limits = {"max_upload_bytes": 16 << 20, "max_held_bytes": 16 << 20}
-    with serve(models_dir=siren_store, client_seconds=20, **limits) as client:
+    limits = {"max_upload_bytes": 16 << 20, "upload_memory_bytes": 16 << 20}
+    with serve(models_dir=siren_store, client_timeout_seconds=20, **limits) as client:
         held = Unfinished(client, URBAN, "audio/wav", 16 << 20)
         held.send(bytes(31 << 19))
         headers = {"Content-Type": "audio/wav"}
@@ -156,7 +158,7 @@ def test_a_large_upload_finds_memory_or_is_told_and_a_clip_always_does(siren_sto
 
 
 def test_the_connection_that_is_idle_for_longest_makes_room(siren_store: Path) -> None:
-    with serve(models_dir=siren_store, max_connections=3, client_seconds=600) as client:
+    with serve(models_dir=siren_store, max_connections=3, client_timeout_seconds=600) as client:
         busy = accepted(client)
         idle = [connected(client) for _ in range(2)]
         for connection in idle:

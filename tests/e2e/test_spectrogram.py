@@ -22,7 +22,7 @@ GENRES = ["classical", "hip-hop", "jazz", "rock"]
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerClient]:
     """Of a server without checkpoints: pictures need none."""
     store = tmp_path_factory.mktemp("no-checkpoints")
-    with serve(models_dir=store, max_upload_bytes=2_000_000, max_picture_seconds=60) as client:
+    with serve(models_dir=store, max_upload_bytes=2_000_000, max_render_seconds=60) as client:
         yield client
 
 
@@ -57,7 +57,7 @@ def test_every_genre_has_two_pictures(client: httpx.Client, genre: str, clip: in
 def test_size_colours_and_window_change_the_picture(client: httpx.Client) -> None:
     first = get(client, genre="jazz", width=640, height=320)
     assert picture(first).shape == (320, 640, 3)
-    for change in ({"window": "rectangular"}, {"colour_map": "gray"}, {"dynamic_range_db": 40}):
+    for change in ({"window": "rectangular"}, {"colour_map": "gray"}, {"top_db": 40}):
         other = get(client, genre="jazz", width=640, height=320, **change)
         assert np.abs(picture(other) - picture(first)).mean() > 1
     gray = picture(get(client, genre="jazz", colour_map="gray"))
@@ -149,7 +149,7 @@ def test_an_etag_outlives_the_process(client: httpx.Client, tmp_path: Path) -> N
 def test_json_and_npy_are_the_same_numbers(client: httpx.Client) -> None:
     """Of a tone: 0 dB at its frequency, for as long as it sounds."""
     samples = np.concatenate([np.zeros(22_050, np.float32), tone(2000, 2.0, 22_050)])
-    [page] = numbers(post(client, encode(samples, 22_050), format="npy", dynamic_range_db=60))
+    [page] = numbers(post(client, encode(samples, 22_050), format="npy", top_db=60))
     frequencies, times, db = page[1:, 0], page[0, 1:], page[1:, 1:]
     assert np.isnan(page[0, 0])
     assert db.shape == (1025, 1 + samples.size // 512)
@@ -158,7 +158,7 @@ def test_json_and_npy_are_the_same_numbers(client: httpx.Client) -> None:
     loud = times[db.max(axis=0) > -1]
     # Half a window to either side of the edge.
     assert (loud.min(), loud.max()) == pytest.approx((1, 3), abs=0.06)
-    response = post(client, encode(samples, 22_050), format="json", dynamic_range_db=60)
+    response = post(client, encode(samples, 22_050), format="json", top_db=60)
     assert response.headers["content-type"] == "application/json"
     [spectrogram] = response.json()["spectrograms"]
     assert spectrogram["title"] == "hann window"
@@ -170,13 +170,13 @@ def test_json_and_npy_are_the_same_numbers(client: httpx.Client) -> None:
 def test_windows_side_by_side(client: httpx.Client) -> None:
     """A tone between two bins leaks: the rectangular window's is the widest skirt."""
     sound = encode(tone(93.5 * 22_050 / 2048, 2.0, 22_050), 22_050)
-    pages = numbers(post(client, sound, compare="windows", format="npy", dynamic_range_db=120))
+    pages = numbers(post(client, sound, compare="windows", format="npy", top_db=120))
     assert len(pages) == len(WINDOWS)
     skirts = [page[1:, 40][np.abs(page[1:, 0] - 1007) > 200].mean() for page in pages]
     hann, hamming, rectangular = skirts
     assert hann + 10 < hamming < rectangular - 10
     for window, page in zip(WINDOWS, pages, strict=True):
-        [alone] = numbers(post(client, sound, window=window, format="npy", dynamic_range_db=120))
+        [alone] = numbers(post(client, sound, window=window, format="npy", top_db=120))
         np.testing.assert_array_equal(alone, page)
     assert picture(post(client, sound, compare="windows")).shape == (500, 1000, 3)
     titles = [

@@ -71,7 +71,7 @@ def test_a_request_and_its_stages_are_spans(monkeypatch: pytest.MonkeyPatch) -> 
         requests = []
         while not server.received.empty():
             path, body = server.received.get()
-            assert path == "/v1/traces"
+            assert path == "/traces"
             assert b"secret" not in body
             requests.append(ExportTraceServiceRequest.FromString(body))
     resources = [resource for request in requests for resource in request.resource_spans]

@@ -73,7 +73,11 @@ def test_the_labels_are_what_they_were(trained_store: Path, cautious_store: Path
 @pytest.mark.parametrize("kind", ["airplane", "can_opening", "cat"])
 def test_a_foreign_sound_has_no_label(cautious: httpx.Client, kind: str) -> None:
     found = answer(cautious, make(kind, 12_345))
-    assert (found["label"], found["reason"], found["probability"]) == (None, "unfamiliar", 0)
+    assert (found["label"], found["reason"], found["probability"]) == (
+        None,
+        "out_of_distribution",
+        0,
+    )
     assert len(found["ranked"]) == 3
 
 
@@ -87,9 +91,9 @@ def test_a_known_sound_has_its_label(cautious: httpx.Client, label: str) -> None
 def test_what_is_foreign_in_a_long_recording_is_shown_where_it_is(cautious: httpx.Client) -> None:
     scene = np.concatenate([np.tile(make("siren", 90_001), 4), np.tile(make("cat", 12_345), 10)])
     found = answer(cautious, scene)
-    assert (found["label"], found["reason"]) == (None, "unfamiliar")
+    assert (found["label"], found["reason"]) == (None, "out_of_distribution")
     first, second = found["segments"]
     assert (first["label"], second["label"]) == ("siren", None)
-    assert second["reason"] == "unfamiliar"
+    assert second["reason"] == "out_of_distribution"
     assert second["start"] == pytest.approx(8, abs=2)
-    assert list(found["shares"]) == ["siren"]
+    assert list(found["label_fractions"]) == ["siren"]

@@ -6,17 +6,14 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from app.audio.stft import WindowName
 from app.checkpoints import store
+from tests.support.cards import CARD
 from training.tasks import LABELS
-from tests.unit.app.checkpoints.test_store import CARD
 
 URBAN = LABELS["urban-sound"]
 
 
-def save_constant(
-    root: Path, label: str, *, window: WindowName = "hann", labels: int = len(URBAN)
-) -> None:
+def save_constant(root: Path, label: str, *, name: str = "hann", labels: int = len(URBAN)) -> None:
     """Write a checkpoint for urban-sound that answers `label` with `labels` logits."""
     bias = np.zeros(labels, np.float32)
     bias[URBAN.index(label)] = 5
@@ -36,6 +33,5 @@ def save_constant(
     )
     model = root.with_suffix(".onnx")
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), model)
-    config = CARD.input.model_copy(update={"window": window})
-    card = CARD.model_copy(update={"input": config, "version": label})
+    card = CARD.model_copy(update={"name": name, "version": label})
     store.save(root, card, {store.MODEL: model})

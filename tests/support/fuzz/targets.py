@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes any bytes, and raises where something is not as it should."""
+"""The fuzz targets: each takes any bytes, and raises where something is not as it should be."""
 
 import struct
 from contextlib import suppress
@@ -7,28 +7,27 @@ from itertools import pairwise
 import numpy as np
 from python_multipart.exceptions import MultipartParseError
 
-from app.api.multipart import FileParts
-from app.audio.stft import frame_count, power_spectrogram, power_spectrogram_blocks, stft
-from app.audio.stft import WINDOWS
+from app.api.multipart import FilePartParser
+from app.audio.stft import WINDOWS, frame_count, power_spectrogram, power_spectrogram_blocks, stft
 from app.decoding.errors import AudioError
-from app.decoding.recording import read_recording
 
 _LIMIT = 200
 _RATE = 16_000
-_LONGEST_SECONDS = 60.0
+_MAX_SECONDS = 60.0
+_READER = RecordingReader(AudioLimits(max_seconds=_MAX_SECONDS))
 
 
 def decoder(data: bytes) -> None:
     """A file is sound, or one of our own errors; what it says of itself is what was decoded."""
     try:
-        recording = read_recording(data, sample_rate=_RATE, max_seconds=_LONGEST_SECONDS)
+        recording = _READER.read(data, sample_rate=_RATE)
     except AudioError:
         return
     assert np.isfinite(recording.samples).all()
     assert recording.samples.dtype == np.float32
-    assert 0 < recording.seconds <= _LONGEST_SECONDS
+    assert 0 < recording.seconds <= _MAX_SECONDS
     assert abs(recording.samples.size - recording.seconds * _RATE) <= 2
-    assert recording.info.channels >= 1
+    assert recording.metadata.channels >= 1
 
 
 def multipart(data: bytes) -> None:
@@ -44,7 +43,7 @@ def multipart(data: bytes) -> None:
 
 
 def _parts(chunks: list[bytes]) -> object:
-    parts = FileParts(b"b", _LIMIT, lambda _count: None)
+    parts = FilePartParser(b"b", _LIMIT, lambda _count: None)
     files = []
     try:
         for chunk in chunks:
@@ -53,7 +52,7 @@ def _parts(chunks: list[bytes]) -> object:
     except MultipartParseError:
         return "refused"
     assert all(file.content is None or len(file.content) <= _LIMIT for file in files)
-    return (files, parts.fields, parts.over_limit) if parts.ended else "refused"
+    return (files, parts.fields, parts.over_limit) if parts.is_complete else "refused"
 
 
 def transform(data: bytes) -> None:

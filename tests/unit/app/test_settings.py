@@ -14,7 +14,7 @@ def test_defaults_serve_what_is_shipped() -> None:
     settings = Settings()
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert settings.models_dir == ROOT / "models_store"
-    assert settings.genres_dir == ROOT / "models_store" / "genres"
+    assert settings.genres_dir == ROOT / "assets" / "genres"
     assert settings.threads >= 1
 
 
@@ -45,6 +45,6 @@ def test_a_bad_value_stops_the_start_with_its_name(
 
 def test_the_largest_file_must_find_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARSHOT_MAX_UPLOAD_BYTES", "1001")
-    monkeypatch.setenv("EARSHOT_MAX_HELD_BYTES", "1000")
-    with pytest.raises(ValidationError, match=r"max_held_bytes \(1000\) must be at least max_upl"):
+    monkeypatch.setenv("EARSHOT_UPLOAD_MEMORY_BYTES", "1000")
+    with pytest.raises(ValidationError, match=r"upload_memory_bytes \(1000\) must be at least"):
         Settings()

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 from app.audio.log_mel import log_mel
-from app.decoding.recording import AudioLimits, MonoStream
+from app.decoding.limits import AudioLimits
+from app.decoding.recording import MonoStream, RecordingReader
 from app.inference.batcher import Batcher
-from app.inference.classifier import Classifier
+from app.inference.classifier import Classifier, ClassifyOptions
 from app.inference.engine import MAX_BATCH_SIZE
+from tests.support.cards import CARD
 from tests.support.sounds import encode, make
-from tests.unit.app.checkpoints.test_store import CARD
 
 LOG_MEL = CARD.input
-BOUNDS = AudioLimits()
+LIMITS = AudioLimits(max_seconds=600)
 
 
 class Counter:
@@ -28,7 +29,7 @@ class Counter:
 
     def infer(self, spectrograms: np.ndarray) -> np.ndarray:
         self.batches.append(len(spectrograms))
-        return np.zeros((len(spectrograms), CARD.outputs), np.float32)
+        return np.zeros((len(spectrograms), CARD.output_size), np.float32)
 
 
 def batches_of(recordings: list[bytes]) -> list[int]:
@@ -36,12 +37,9 @@ def batches_of(recordings: list[bytes]) -> list[int]:
     engine = Counter()
 
     async def classify() -> None:
-        batcher = Batcher(engine, max_batch=MAX_BATCH_SIZE, max_waiting=1000, streams=1)
-        classifier = Classifier(CARD, batcher)
-        work = (
-            classifier.classify(data, max_seconds=600, on_thread=asyncio.to_thread, bounds=BOUNDS)
-            for data in recordings
-        )
+        batcher = Batcher(engine, max_batch=MAX_BATCH_SIZE, max_queued=1000, streams=1)
+        classifier = Classifier(CARD, batcher, RecordingReader(LIMITS), asyncio.to_thread)
+        work = (classifier.classify_recording(data, ClassifyOptions()) for data in recordings)
         await asyncio.gather(*work)
         batcher.close()
 
@@ -78,7 +76,7 @@ def calls(work: Callable[[], object]) -> int:
 
 
 def decode(data: bytes) -> None:
-    for _ in MonoStream(data, sample_rate=16_000, max_seconds=600, bounds=BOUNDS).blocks():
+    for _ in MonoStream(data, 16_000, LIMITS).blocks():
         pass
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from earshot.schemas import Classification, Progress
 from earshot.client import AsyncClient, Client, EarshotError, OnProgress
+from earshot.schemas import Classification, Progress
 from earshot.uploads import Recording
 from tests.unit.earshot.scripted import Reply, replies
 

@@ -2,8 +2,8 @@ import csv
 import io
 import json
 
-from earshot.schemas import CheckpointRef, Classification, Clip, RankedLabel
 from earshot.formats import Answered, Failed, Outcome, as_csv, as_json, as_table
+from earshot.schemas import CheckpointRef, Classification, Clip, RankedLabel
 
 SIREN = Classification(
     task="urban-sound",

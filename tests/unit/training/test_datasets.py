@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from training.tasks import LABELS
 from training.corpora import (
     CORPORA,
     TASK_CORPORA,
@@ -13,6 +12,7 @@ from training.corpora import (
     load_corpora,
     load_task,
 )
+from training.tasks import LABELS
 
 
 def touch(root: Path, *names: str) -> None:

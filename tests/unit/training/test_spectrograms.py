@@ -12,11 +12,11 @@ from torch.utils.data import DataLoader
 
 from app.audio.log_mel import log_mel
 from app.audio.stft import WINDOWS, WindowName
-from training.tasks import LABELS
 from app.decoding.errors import EmptyAudioError, UnsupportedAudioError
 from tests.support.sounds import RATE, SOUNDS, make, write_urbansound8k
 from training.corpora import CorpusError
 from training.recipes import RECIPES, log_mel_config
+from training.tasks import LABELS
 from training.urban_sound_dataset import UrbanSoundDataset
 
 

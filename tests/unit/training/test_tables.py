@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from app.checkpoints import store
-from training.tasks import LABELS
 from training.tables import (
     MeasuredCard,
     calibration_table,
@@ -16,6 +15,7 @@ from training.tables import (
     measured_cards,
     recall_table,
 )
+from training.tasks import LABELS
 
 ROOT = Path(__file__).parents[3]
 

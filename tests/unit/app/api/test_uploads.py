@@ -1,4 +1,4 @@
-"""The readers of uploads, on bodies cut into chunks at any place."""
+"""Uploads, in bodies that are cut into chunks at any place."""
 
 import asyncio
 import contextlib
@@ -11,14 +11,15 @@ from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.admission import Patience, Place, Places, Space
-from app.api.multipart import FileParts
+from app.api.admission import AdmissionController, AdmissionSlot, MemoryBudget, UploadTimeout
+from app.api.multipart import FilePartParser
 from app.api.problems import ProblemError
-from app.api.uploads import read_body, read_file
+from app.api.uploads import Upload
+from app.settings import Settings
 
 BOUNDARY = b"----boundary"
 LIMIT = 10_000
-PATIENCE = Patience(seconds=600, bytes_per_second=1)
+TIMEOUT = UploadTimeout(seconds=600, bytes_per_second=1)
 
 
 def part(name: str, content: bytes, filename: str | None = "clip.wav") -> bytes:
@@ -48,17 +49,18 @@ def test_a_boundary_that_is_too_long_is_a_problem() -> None:
     boundary = b"multipart/form-data; boundary=" + b"b" * 300
     sent.scope["headers"] = [(b"content-type", boundary)]
     with pytest.raises(ProblemError) as error:
-        asyncio.run(read_file(sent, Place(PATIENCE, Space(2 * LIMIT)), LIMIT))
+        asyncio.run(upload(sent).read_recording())
     assert error.value.problem.status == 400
     assert "300 exceeds" in error.value.problem.detail
 
 
+def upload(sent: Request) -> Upload:
+    settings = Settings(max_upload_bytes=LIMIT, upload_memory_bytes=2 * LIMIT)
+    return Upload(sent, AdmissionSlot(TIMEOUT, MemoryBudget(2 * LIMIT)), settings)
+
+
 def read(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
-    return bytes(
-        asyncio.run(
-            read_file(request(chunks, content_length), Place(PATIENCE, Space(2 * LIMIT)), LIMIT)
-        )
-    )
+    return asyncio.run(upload(request(chunks, content_length)).read_recording())
 
 
 @given(
@@ -107,11 +109,7 @@ def test_any_other_body_is_a_problem(body: bytes) -> None:
 
 
 def read_raw(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
-    return bytes(
-        asyncio.run(
-            read_body(request(chunks, content_length), Place(PATIENCE, Space(2 * LIMIT)), LIMIT)
-        )
-    )
+    return asyncio.run(upload(request(chunks, content_length)).read_body())
 
 
 def test_a_body_of_the_limit_is_read_whole() -> None:
@@ -131,35 +129,35 @@ MIB = 1 << 20
 
 
 def test_uploads_find_memory_until_they_hold_too_much_together() -> None:
-    space = Space(10 * MIB)
-    first, second, clip = (Place(PATIENCE, space) for _ in range(3))
-    first.hold(8 * MIB)  # 4 of it are not counted
-    second.hold(10 * MIB)
+    budget = MemoryBudget(10 * MIB)
+    first, second, clip = (AdmissionSlot(TIMEOUT, budget) for _ in range(3))
+    first.reserve(8 * MIB)  # 4 of it are not counted
+    second.reserve(10 * MIB)
     with pytest.raises(ProblemError) as error:
-        second.hold(1)
+        second.reserve(1)
     assert error.value.problem.type == "/problems/overloaded"
-    clip.hold(4 * MIB)
-    first.leave()
-    second.hold(3 * MIB)
-    second.hold(-13 * MIB)
-    second.leave()
-    clip.leave()
-    assert space.taken == 0
+    clip.reserve(4 * MIB)
+    first.release()
+    second.reserve(3 * MIB)
+    second.reserve(-13 * MIB)
+    second.release()
+    clip.release()
+    assert budget.used == 0
 
 
 def test_memory_is_free_again_once_a_request_is_over() -> None:
-    places = Places(2, PATIENCE, space := Space(10 * MIB))
-    with contextlib.suppress(ZeroDivisionError), places.take() as place:
-        place.hold(9 * MIB)
-        assert space.taken == 5 * MIB
+    slots = AdmissionController(2, TIMEOUT, budget := MemoryBudget(10 * MIB))
+    with contextlib.suppress(ZeroDivisionError), slots.acquire() as slot:
+        slot.reserve(9 * MIB)
+        assert budget.used == 5 * MIB
         raise ZeroDivisionError
-    assert space.taken == 0
+    assert budget.used == 0
 
 
 @pytest.mark.parametrize("over", [False, True])
 def test_of_a_form_just_the_file_is_held(over: bool) -> None:
     held = []
-    parts = FileParts(BOUNDARY, LIMIT, held.append)
+    parts = FilePartParser(BOUNDARY, LIMIT, held.append)
     parts.feed(part("note", bytes(100), None) + part("file", bytes(LIMIT - 1)))
     parts.feed(part("file", bytes(LIMIT + over)) + END)
     assert sum(held) == LIMIT - 1 + (0 if over else LIMIT)

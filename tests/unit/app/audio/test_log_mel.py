@@ -9,25 +9,8 @@ from pydantic import ValidationError
 
 from app.audio.log_mel import LogMelConfig, log_mel, mel_power, power_to_db
 from app.audio.stft import WINDOWS, WindowName
+from tests.support.cards import LOG_MEL, PARAMETERS, SCIPY_NAME
 from tests.support.sounds import make, tone
-from tests.unit.app.audio.test_windows import SCIPY_NAME
-
-PARAMETERS: dict[str, Any] = {
-    "sample_rate": 16_000,
-    "clip_seconds": 2.0,
-    "clip_hop_seconds": 1.0,
-    "short_clip": "repeat",
-    "n_fft": 1024,
-    "hop_length": 320,
-    "window": "hann",
-    "n_mels": 64,
-    "fmin": 50.0,
-    "fmax": 8000.0,
-    "log_floor": 1e-10,
-    "dynamic_range_db": 80.0,
-    "normalisation": "clip",
-}
-LOG_MEL = LogMelConfig(**PARAMETERS)
 
 
 @pytest.mark.parametrize("window", WINDOWS)

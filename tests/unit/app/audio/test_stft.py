@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from scipy import signal as scipy_signal
 
 from app.audio.stft import (
+    WINDOWS,
+    WindowName,
     analysis_window,
     frame_count,
     power_spectrogram,
     power_spectrogram_blocks,
     stft,
 )
-from app.audio.stft import WINDOWS, WindowName
+from tests.support.cards import SCIPY_NAME
 from tests.support.sounds import RATE, make, tone
-from tests.unit.app.audio.test_windows import SCIPY_NAME
 
 N_FFT, HOP = 1024, 320
 
@@ -173,12 +174,9 @@ def test_blocks_are_the_spectrogram_cut(samples: int, block: int, window: Window
     np.testing.assert_array_equal(np.concatenate(blocks, axis=1), whole)
 
 
-SCIPY_NAME = {"hann": "hann", "hamming": "hamming", "rectangular": "boxcar"}
-
-
 @given(name=st.sampled_from(WINDOWS), length=st.integers(2, 5000))
 def test_agrees_with_scipys_periodic_windows(name: WindowName, length: int) -> None:
-    expected = signal.get_window(SCIPY_NAME[name], length, fftbins=True)
+    expected = scipy_signal.get_window(SCIPY_NAME[name], length, fftbins=True)
     np.testing.assert_allclose(analysis_window(name, length), expected, atol=1e-7)
 
 

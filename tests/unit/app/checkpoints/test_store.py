@@ -1,36 +1,17 @@
-from datetime import date
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from app.checkpoints import store
-from app.checkpoints.card import Card, Corpus, Training
+from app.checkpoints.card import Card
 from app.checkpoints.store import (
     CheckpointError,
     DamagedCheckpointError,
     MissingCheckpointError,
+    ModelKey,
 )
-from training.tasks import LABELS
-from tests.unit.app.audio.test_log_mel import LOG_MEL
-
-CARD = Card(
-    task="urban-sound",
-    version="2026.01.02-abcdef12",
-    created=date(2026, 1, 2),
-    labels=LABELS["urban-sound"],
-    input=LOG_MEL,
-    temperature=1.25,
-    training=Training(
-        corpora=(Corpus(name="urbansound8k", licence="CC BY-NC 3.0", clips=10, groups=5),),
-        held_out={"urbansound8k": ("1",)},
-        skipped_clips=0,
-        epochs=3,
-        seed=7,
-        pretrained=None,
-    ),
-    metrics=None,
-    files={"model.onnx": "0" * 64},
-)
+from tests.support.cards import CARD
 
 
 @pytest.fixture
@@ -48,12 +29,12 @@ def root(tmp_path: Path, model: Path) -> Path:
 
 
 def test_what_is_saved_is_loaded(root: Path) -> None:
-    checkpoint = store.load(root, "urban-sound", "hann")
+    checkpoint = store.load(root, ModelKey("urban-sound", "hann"))
     assert checkpoint.model.read_bytes() == b"a graph"
     # printf 'a graph' | sha256sum
     digest = "170df6144b15bdf1dced878e45ebdb2dac95d0b1a3bc68459434bbbd88681157"
     assert checkpoint.card == CARD.model_copy(update={"files": {"model.onnx": digest}})
-    assert store.present(root) == [("urban-sound", "hann")]
+    assert store.list_checkpoints(root) == [("urban-sound", "hann")]
 
 
 def test_nothing_else_is_left_behind(root: Path) -> None:
@@ -65,7 +46,7 @@ def test_saving_again_replaces_the_whole_checkpoint(root: Path, tmp_path: Path) 
     other = tmp_path / "other.onnx"
     other.write_bytes(b"another graph")
     store.save(root, CARD.model_copy(update={"version": "2"}), {"model.onnx": other})
-    checkpoint = store.load(root, "urban-sound", "hann")
+    checkpoint = store.load(root, ModelKey("urban-sound", "hann"))
     assert (checkpoint.card.version, checkpoint.model.read_bytes()) == ("2", b"another graph")
     assert [path.name for path in (root / "urban-sound").iterdir()] == ["hann"]
 
@@ -73,19 +54,19 @@ def test_saving_again_replaces_the_whole_checkpoint(root: Path, tmp_path: Path) 
 def test_a_failed_save_leaves_the_old_checkpoint(root: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot write"):
         store.save(root, CARD, {"model.onnx": tmp_path / "missing.onnx"})
-    assert store.load(root, "urban-sound", "hann").model.read_bytes() == b"a graph"
+    assert store.load(root, ModelKey("urban-sound", "hann")).model.read_bytes() == b"a graph"
     assert [path.name for path in (root / "urban-sound").iterdir()] == ["hann"]
 
 
 def test_a_new_card_keeps_the_files(root: Path) -> None:
-    checkpoint = store.load(root, "urban-sound", "hann")
+    checkpoint = store.load(root, ModelKey("urban-sound", "hann"))
     store.replace_card(checkpoint, checkpoint.card.model_copy(update={"temperature": 2.5}))
-    assert store.load(root, "urban-sound", "hann").card.temperature == 2.5
+    assert store.load(root, ModelKey("urban-sound", "hann")).card.temperature == 2.5
 
 
 def test_a_missing_checkpoint_is_named(root: Path) -> None:
-    with pytest.raises(MissingCheckpointError, match="emotion with the hamming window"):
-        store.load(root, "emotion", "hamming")
+    with pytest.raises(MissingCheckpointError, match="emotion/hamming"):
+        store.load(root, ModelKey("emotion", "hamming"))
 
 
 def test_a_checkpoint_needs_a_model(tmp_path: Path, model: Path) -> None:
@@ -116,17 +97,33 @@ def test_damage_is_named(root: Path, name: str, content: bytes | None, message: 
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DamagedCheckpointError, match=f"urban-sound/hann: .*{message}"):
-        store.load(root, "urban-sound", "hann")
+        store.load(root, ModelKey("urban-sound", "hann"))
 
 
 def test_a_card_of_a_later_schema_is_refused(root: Path) -> None:
     path = root / "urban-sound" / "hann" / "card.json"
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 2'))
-    with pytest.raises(DamagedCheckpointError, match="schema_version: Input should be 1"):
-        store.load(root, "urban-sound", "hann")
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 3'))
+    with pytest.raises(DamagedCheckpointError, match="schema_version: Input should be 2"):
+        store.load(root, ModelKey("urban-sound", "hann"))
 
 
 def test_a_card_in_the_wrong_folder_is_refused(root: Path) -> None:
     (root / "urban-sound" / "hann").rename(root / "urban-sound" / "hamming")
     with pytest.raises(DamagedCheckpointError, match="the card is for urban-sound/hann"):
-        store.load(root, "urban-sound", "hamming")
+        store.load(root, ModelKey("urban-sound", "hamming"))
+
+
+def test_only_folders_with_the_names_of_tasks_and_checkpoints_are_listed(root: Path) -> None:
+    others = ("Urban/hann", "urban-sound/.new-1", "a--b/hann", "emotion/a_b")
+    for name in ("machine-faults/v2", *others):
+        (root / name).mkdir(parents=True)
+    (root / "urban-sound" / "notes").write_text("no checkpoint")
+    assert store.list_checkpoints(root) == [("machine-faults", "v2"), ("urban-sound", "hann")]
+    assert store.list_checkpoints(root / "elsewhere") == []
+
+
+@pytest.mark.parametrize("name", ["Hann", "a--b", "-a", "a b", "", "a" * 65])
+def test_other_names_are_refused(name: str) -> None:
+    for field in ("task", "name"):
+        with pytest.raises(ValidationError, match=field):
+            Card.model_validate(CARD.model_dump() | {field: name})

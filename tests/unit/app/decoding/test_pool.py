@@ -1,12 +1,12 @@
 """FFmpeg in processes of its own: the same sound, and nothing that a file does is felt here."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,9 @@ from app.decoding.errors import (
     DecoderFailedError,
     UnsupportedAudioError,
 )
+from app.decoding.limits import AudioLimits
 from app.decoding.pool import DecoderPool
-from app.decoding.recording import Recording, read_recording
+from app.decoding.recording import Recording, RecordingReader
 from tests.support.encoders import encode_av
 from tests.support.sounds import RATE, make
 
@@ -35,7 +36,7 @@ M4A = FILES["m4a"]
 LONG = encode_av(np.tile(STEREO, (60, 1)), RATE, "ipod", "aac")
 SILENCE = encode_av(np.zeros((1200 * RATE, 1), np.float32), RATE, "ogg", "flac")
 MEGABYTE = 1 << 20
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +47,25 @@ def decoders() -> Iterator[DecoderPool]:
 
 
 def make_decoders(
-    count: int = 2, seconds: float = PATIENCE_SECONDS, megabytes: int = 384
+    count: int = 2, seconds: float = TIMEOUT_SECONDS, megabytes: int = 384
 ) -> DecoderPool:
-    return DecoderPool(count, seconds=seconds, memory_bytes=megabytes * MEGABYTE)
+    return DecoderPool(count, timeout_seconds=seconds, memory_bytes=megabytes * MEGABYTE)
 
 
-def read(data: bytes, decoders: DecoderPool | None, max_seconds: float = 600) -> Recording:
-    opener = None if decoders is None else decoders.open
-    return read_recording(data, sample_rate=RATE, max_seconds=max_seconds, open_with_ffmpeg=opener)
+def read(data: bytes, pool: DecoderPool | None, max_seconds: float = 600) -> Recording:
+    limits = AudioLimits(max_seconds=max_seconds)
+    if pool is None:
+        return RecordingReader(limits).read(data, sample_rate=RATE)
+
+    async def read_from_pool() -> Recording:
+        async with RecordingReader(limits, pool).open(data, sample_rate=RATE) as stream:
+            return await asyncio.to_thread(stream.read)
+
+    return asyncio.run(read_from_pool())
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -76,7 +84,7 @@ def is_gone(process_id: int) -> bool:
 def test_a_process_decodes_what_is_decoded_here(name: str, decoders: DecoderPool) -> None:
     there, here = read(FILES[name], decoders), read(FILES[name], None)
     np.testing.assert_array_equal(there.samples, here.samples)
-    assert (there.info, there.seconds) == (here.info, here.seconds)
+    assert (there.metadata, there.seconds) == (here.metadata, here.seconds)
 
 
 def test_what_is_wrong_is_said_as_here(decoders: DecoderPool) -> None:
@@ -94,21 +102,66 @@ def test_what_is_wrong_is_said_as_here(decoders: DecoderPool) -> None:
 
 
 def test_more_recordings_than_processes_are_all_decoded() -> None:
-    decoders = make_decoders(count=2)
-    with ThreadPoolExecutor(6) as threads:
-        found = list(threads.map(lambda _: read(LONG, decoders).seconds, range(6)))
-    assert found == pytest.approx([120] * 6, abs=0.1)
-    assert len(decoders.process_ids()) == 2
-    decoders.close()
+    pool = make_decoders(count=2)
+    reader = RecordingReader(AudioLimits(max_seconds=600), pool)
+
+    async def read_one() -> float:
+        async with reader.open(LONG, sample_rate=RATE) as stream:
+            return (await asyncio.to_thread(stream.read)).seconds
+
+    async def read_all() -> list[float]:
+        return await asyncio.gather(*(read_one() for _ in range(6)))
+
+    assert asyncio.run(read_all()) == pytest.approx([120] * 6, abs=0.1)
+    assert len(pool.idle_process_ids()) == 2
+    pool.close()
+
+
+def test_a_slot_that_is_not_used_is_free_again_and_cannot_be_used_later() -> None:
+    pool = make_decoders(count=1)
+
+    async def reserve_twice() -> None:
+        async with pool.reserve() as first:
+            pass
+        with pytest.raises(RuntimeError, match="released"), first.open(M4A):
+            pass
+        async with asyncio.timeout(TIMEOUT_SECONDS), pool.reserve():
+            pass
+
+    asyncio.run(reserve_twice())
+    assert pool.idle_process_ids() == []
+
+
+def test_a_slot_is_free_when_the_thread_is_done_and_not_when_nobody_waits_any_more() -> None:
+    pool = make_decoders(count=1)
+
+    async def give_up() -> None:
+        async with pool.reserve() as slot:
+            opened = slot.open(LONG)
+            source = await asyncio.to_thread(opened.__enter__)
+        waiting = asyncio.ensure_future(anext(_reserved(pool)))
+        await asyncio.wait([waiting], timeout=0.05)
+        assert not waiting.done()
+        assert source.metadata.format == "mp4"
+        await asyncio.to_thread(opened.__exit__, None, None, None)
+        await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
+
+    asyncio.run(give_up())
+    pool.close()
+
+
+async def _reserved(pool: DecoderPool) -> AsyncIterator[bool]:
+    async with pool.reserve():
+        yield True
 
 
 def test_processes_start_when_they_are_needed_and_end_when_told() -> None:
     decoders = make_decoders()
-    assert decoders.process_ids() == []
+    assert decoders.idle_process_ids() == []
     read(M4A, decoders)
-    (process_id,) = decoders.process_ids()
+    (process_id,) = decoders.idle_process_ids()
     read(M4A, decoders)
-    assert decoders.process_ids() == [process_id]
+    assert decoders.idle_process_ids() == [process_id]
     decoders.close()
     assert is_gone(process_id)
 
@@ -117,9 +170,9 @@ def test_a_long_recording_is_never_held() -> None:
     """Its samples are 77 MB."""
     decoders = make_decoders(count=1)
     with decoders.open(SILENCE) as source:
-        frames = sum(block.size for block in source.blocks())
+        frames = sum(len(block) for block in source.blocks())
     assert frames == 1200 * RATE
-    (process_id,) = decoders.process_ids()
+    (process_id,) = decoders.idle_process_ids()
     status = Path(f"/proc/{process_id}/status").read_text().split()
     held = int(status[status.index("VmHWM:") + 1]) * 1024
     # 51 MB were seen.
@@ -130,23 +183,23 @@ def test_a_long_recording_is_never_held() -> None:
 def test_a_recording_that_is_given_up_frees_its_process() -> None:
     decoders = make_decoders(count=1)
     read(M4A, decoders)
-    (process_id,) = decoders.process_ids()
+    (process_id,) = decoders.idle_process_ids()
     with pytest.raises(AudioTooLongError):  # known from what it declares
         read(LONG, decoders, max_seconds=60)
     with decoders.open(LONG) as source:
         blocks = source.blocks()
         next(blocks)
-        assert decoders.process_ids() == []
-    assert decoders.process_ids() == [process_id]
+        assert decoders.idle_process_ids() == []
+    assert decoders.idle_process_ids() == [process_id]
     np.testing.assert_array_equal(read(M4A, decoders).samples, read(M4A, None).samples)
-    assert decoders.process_ids() == [process_id]
+    assert decoders.idle_process_ids() == [process_id]
     decoders.close()
 
 
 def test_a_process_that_is_killed_costs_one_file(caplog: pytest.LogCaptureFixture) -> None:
     decoders = make_decoders(count=1)
     read(M4A, decoders)
-    (process_id,) = decoders.process_ids()
+    (process_id,) = decoders.idle_process_ids()
     with decoders.open(LONG) as source:
         blocks = source.blocks()
         next(blocks)
@@ -155,7 +208,7 @@ def test_a_process_that_is_killed_costs_one_file(caplog: pytest.LogCaptureFixtur
             list(blocks)
     assert "status -9" in caplog.text
     assert read(M4A, decoders).seconds == pytest.approx(2, abs=0.1)
-    (another,) = decoders.process_ids()
+    (another,) = decoders.idle_process_ids()
     assert another != process_id
     os.kill(another, signal.SIGKILL)  # while it has nothing to do: that costs none
     until(lambda: is_gone(another))
@@ -166,7 +219,7 @@ def test_a_process_that_is_killed_costs_one_file(caplog: pytest.LogCaptureFixtur
 def test_a_process_that_hangs_is_killed() -> None:
     decoders = make_decoders(count=1, seconds=1)
     read(M4A, decoders)
-    (process_id,) = decoders.process_ids()
+    (process_id,) = decoders.idle_process_ids()
     os.kill(process_id, signal.SIGSTOP)
     with pytest.raises(DecoderFailedError, match="longer than the 1 s"):
         read(M4A, decoders)
@@ -187,7 +240,7 @@ def test_a_process_knows_no_secrets_and_has_limits(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("EARSHOT_SECRET", "hush")
     decoders = make_decoders(count=1)
     read(M4A, decoders)
-    folder = Path(f"/proc/{decoders.process_ids()[0]}")
+    folder = Path(f"/proc/{decoders.idle_process_ids()[0]}")
     assert b"hush" not in (folder / "environ").read_bytes()
     limits = (folder / "limits").read_text()
     for name, value in (
@@ -207,14 +260,14 @@ def test_a_process_knows_no_secrets_and_has_limits(monkeypatch: pytest.MonkeyPat
 def test_processes_end_with_whoever_started_them(at_work: bool, tmp_path: Path) -> None:
     (tmp_path / "long.m4a").write_bytes(LONG)
     code = (
-        "import sys, pathlib; from app.decoding.pool import Decoders\n"
-        "decoders = Decoders(1, seconds=60, memory_bytes=1 << 29)\n"
+        "import sys, pathlib; from app.decoding.pool import DecoderPool\n"
+        "decoders = DecoderPool(1, timeout_seconds=60, memory_bytes=1 << 29)\n"
         "with decoders.open(pathlib.Path(sys.argv[1]).read_bytes()) as source:\n"
         "    for _ in source.blocks():\n"
         f"        if {at_work}: break\n"
         "    else: source = None\n"
         f"    if {at_work}: print(source._process.id, flush=True); input()\n"
-        "print(*decoders.process_ids(), flush=True); input()"
+        "print(*decoders.idle_process_ids(), flush=True); input()"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "long.m4a")],

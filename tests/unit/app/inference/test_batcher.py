@@ -43,7 +43,7 @@ def run(scenario: Callable[[Gate, Batcher], Awaitable[None]], **limits: int) -> 
     gate = Gate()
 
     async def main() -> None:
-        options = {"max_batch": 4, "max_waiting": 100, "streams": 1} | limits
+        options = {"max_batch": 4, "max_queued": 100, "streams": 1} | limits
         batcher = Batcher(gate, **options)
         try:
             await asyncio.wait_for(scenario(gate, batcher), 30)
@@ -68,7 +68,7 @@ def test_what_waits_together_goes_together_in_order() -> None:
         await gate.wait_until_entered()
         others = [asyncio.ensure_future(batcher.infer(clips(i, i + 0.5))) for i in (1, 2, 3)]
         await asyncio.sleep(0)
-        assert batcher.waiting == 6
+        assert batcher.queued == 6
         gate.open(3)
         answers = await asyncio.gather(first, *others)
         assert [answer[:, 0].tolist() for answer in answers] == [[0], [1, 1.5], [2, 2.5], [3, 3.5]]
@@ -84,7 +84,7 @@ def test_streams_work_at_the_same_time() -> None:
         gate.open(2)
         await asyncio.gather(*both)
 
-    assert sorted(run(scenario, streams=2)) == [[1], [2]]
+    assert sorted(run(scenario, engine_streams=2)) == [[1], [2]]
 
 
 def test_the_queue_is_bounded() -> None:
@@ -100,7 +100,7 @@ def test_the_queue_is_bounded() -> None:
         gate.open()
         assert (await batcher.infer(clips(3))).tolist() == [[3]]
 
-    assert run(scenario, max_waiting=2) == [[0], [1, 2], [3]]
+    assert run(scenario, max_queued=2) == [[0], [1, 2], [3]]
 
 
 def test_what_was_cancelled_is_not_computed() -> None:

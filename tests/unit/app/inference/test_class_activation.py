@@ -14,13 +14,18 @@ from app.audio.clips import clip_starts, pad_or_repeat
 from app.audio.log_mel import LogMelConfig, log_mel
 from app.checkpoints import store
 from app.checkpoints.card import Card
-from app.checkpoints.store import DamagedCheckpointError, MissingCheckpointError
-from training.tasks import TASKS, TaskName
-from app.decoding.source import AudioInfo
-from app.inference.class_activation import STRIDE, ClipError, Explainer, Explainers, explain_answer
-from app.inference.classifier import Answer
+from app.checkpoints.store import DamagedCheckpointError, MissingCheckpointError, ModelKey
+from app.inference.class_activation import (
+    STRIDE,
+    CamCache,
+    ClassActivationMapper,
+    ClipNumberError,
+    explain_clip,
+)
+from app.inference.classifier import RecordingPrediction, label_probabilities
 from app.inference.engine import OpenVinoEngine, recording_outputs
-from app.inference.outputs import probabilities
+from app.inference.segments import ClipPredictions
+from earshot.schemas import AudioInfo
 from tests.support.sounds import SOUNDS, make
 
 STORE = Path(__file__).parents[4] / "models_store"
@@ -28,10 +33,14 @@ STORE = Path(__file__).parents[4] / "models_store"
 INT8 = 0.1
 
 
-@pytest.fixture(scope="module", params=TASKS)
-def shipped(request: pytest.FixtureRequest) -> tuple[Card, Explainer, OpenVinoEngine]:
-    checkpoint = store.load(STORE, request.param, "hann")
-    return checkpoint.card, Explainer(checkpoint.model), OpenVinoEngine(checkpoint.model)
+@pytest.fixture(scope="module", params=["emotion", "urban-sound"])
+def shipped(request: pytest.FixtureRequest) -> tuple[Card, ClassActivationMapper, OpenVinoEngine]:
+    checkpoint = store.load(STORE, ModelKey(request.param, "hann"))
+    return (
+        checkpoint.card,
+        ClassActivationMapper(checkpoint.model),
+        OpenVinoEngine(checkpoint.model),
+    )
 
 
 def clip_of(kind: str, config: LogMelConfig) -> NDArray[np.float32]:
@@ -41,16 +50,16 @@ def clip_of(kind: str, config: LogMelConfig) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("kind", SOUNDS)
 def test_maps_and_bias_add_up_to_the_logits(
-    shipped: tuple[Card, Explainer, OpenVinoEngine], kind: str
+    shipped: tuple[Card, ClassActivationMapper, OpenVinoEngine], kind: str
 ) -> None:
-    card, explainer, engine = shipped
+    card, mapper, engine = shipped
     spectrogram = clip_of(kind, card.input)
-    maps = explainer.maps(spectrogram)
+    maps = mapper.maps(spectrogram)
     rows, columns = (-(-size // STRIDE) for size in spectrogram.shape)
     assert maps.shape == (card.output_size, rows, columns)
     logits = engine.infer(spectrogram[None, None])[0]
     assert np.ptp(logits) > 20 * INT8
-    np.testing.assert_allclose(maps.mean(axis=(1, 2)) + explainer.bias, logits, atol=INT8)
+    np.testing.assert_allclose(maps.mean(axis=(1, 2)) + mapper.bias, logits, atol=INT8)
 
 
 def small_graph(path: Path, *, pooled: bool = True) -> Path:
@@ -77,96 +86,100 @@ def small_graph(path: Path, *, pooled: bool = True) -> Path:
 
 
 def test_a_small_network_is_explained_exactly(tmp_path: Path) -> None:
-    explainer = Explainer(small_graph(tmp_path / "model.onnx"))
+    mapper = ClassActivationMapper(small_graph(tmp_path / "model.onnx"))
     spectrogram = np.zeros((64, 96), np.float32)
     spectrogram[0, 64] = 1.0
     spectrogram[32, 32] = -2.0
     expected = np.zeros((3, 2, 3))
     expected[:, 0, 2] = [2, 0, 1]
     expected[:, 1, 1] = [0, 6, 2]
-    np.testing.assert_allclose(explainer.maps(spectrogram), expected, atol=0.02)
-    np.testing.assert_allclose(explainer.bias, [0.5, 0, -1], atol=1e-6)
+    np.testing.assert_allclose(mapper.maps(spectrogram), expected, atol=0.02)
+    np.testing.assert_allclose(mapper.bias, [0.5, 0, -1], atol=1e-6)
 
 
 def test_a_network_that_ends_otherwise_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="ReduceMean"):
-        Explainer(small_graph(tmp_path / "model.onnx", pooled=False))
+        ClassActivationMapper(small_graph(tmp_path / "model.onnx", pooled=False))
 
 
-def answer_to(samples: NDArray[np.float32], card: Card, engine: OpenVinoEngine) -> Answer:
-    of_clips = probabilities(recording_outputs(engine, samples, card.input), card)
-    return Answer(
-        probabilities=of_clips.mean(axis=0),
-        unlabelled=None,
-        clip_probabilities=of_clips,
-        clip_unlabelled=[None] * len(of_clips),
-        clip_gaps=np.zeros(len(of_clips), bool),
-        clip_starts=[],
-        clip_seconds=card.input.clip_seconds,
-        seconds=samples.size / card.input.sample_rate,
-        info=AudioInfo(card.input.sample_rate, 1, "wav", None),
+def predict(
+    samples: NDArray[np.float32], card: Card, engine: OpenVinoEngine
+) -> RecordingPrediction:
+    probabilities = label_probabilities(recording_outputs(engine, samples, card.input), card)
+    rate = card.input.sample_rate
+    return RecordingPrediction(
+        probabilities=probabilities.mean(axis=0),
+        rejection=None,
+        clips=ClipPredictions(
+            starts=np.arange(len(probabilities)) * card.input.clip_hop_seconds,
+            probabilities=probabilities,
+            rejections=[None] * len(probabilities),
+            partially_silent=np.zeros(len(probabilities), bool),
+        ),
+        audio=AudioInfo(seconds=samples.size / rate, sample_rate=rate, channels=1, format="wav"),
+        samples=samples,
     )
 
 
-def test_the_clip_most_sure_of_the_label_is_explained(
-    shipped: tuple[Card, Explainer, OpenVinoEngine],
+def test_the_clip_where_the_label_is_most_probable_is_explained(
+    shipped: tuple[Card, ClassActivationMapper, OpenVinoEngine],
 ) -> None:
-    card, explainer, engine = shipped
+    card, mapper, engine = shipped
     config = card.input
     samples = np.concatenate([make("drilling", 8, 6.0), make("siren", 7, 6.0)])
-    answer = answer_to(samples, card, engine)
+    prediction = predict(samples, card, engine)
     for label in range(3):
-        sureness = answer.clip_probabilities[:, label]
-        best = int(sureness.argmax())
-        found = explain_answer(card, answer, explainer, samples, label=label, clip=None)
+        scores = prediction.clips.probabilities[:, label]
+        best = int(scores.argmax())
+        found = explain_clip(card, prediction, mapper, label=label, clip=None)
         assert (found.label, found.clip) == (label, best)
-        assert found.probability == pytest.approx(float(sureness[best]), abs=1e-3)
+        assert found.probability == pytest.approx(float(scores[best]), abs=1e-3)
         start = clip_starts(samples.size, config.clip_samples, config.clip_hop_samples)[best]
         clip = samples[start : start + config.clip_samples]
         np.testing.assert_array_equal(found.samples, clip)
         np.testing.assert_array_equal(samples[found.start :][: clip.size], clip)
-        np.testing.assert_allclose(found.map, explainer.maps(log_mel(clip, config))[label])
-        assert found.bias == explainer.bias[label]
-    found = explain_answer(card, answer, explainer, samples, label=None, clip=1)
-    assert (found.label, found.clip) == (int(answer.probabilities.argmax()), 1)
-    count = len(answer.clip_probabilities)
-    with pytest.raises(ClipError, match=f"the clips 1 to {count}, got {count + 1}"):
-        explain_answer(card, answer, explainer, samples, label=None, clip=count)
+        np.testing.assert_allclose(found.map, mapper.maps(log_mel(clip, config))[label])
+        assert found.bias == mapper.bias[label]
+    found = explain_clip(card, prediction, mapper, label=None, clip=1)
+    assert (found.label, found.clip) == (int(prediction.probabilities.argmax()), 1)
+    count = len(prediction.clips.probabilities)
+    with pytest.raises(ClipNumberError, match=f"the clips 1 to {count}, got {count + 1}"):
+        explain_clip(card, prediction, mapper, label=None, clip=count)
 
 
-def copied(tmp_path: Path, task: TaskName = "emotion") -> Path:
+def copied(tmp_path: Path, task: str = "emotion") -> Path:
     shutil.copytree(STORE / task / "hann", tmp_path / task / "hann")
     return tmp_path
 
 
-def test_an_explainer_is_compiled_once(tmp_path: Path) -> None:
+def test_an_mapper_is_compiled_once(tmp_path: Path) -> None:
     root = copied(tmp_path)
-    card = store.load(root, "emotion", "hann").card
-    explainers = Explainers(root)
-    first = explainers.get(card)
+    card = store.load(root, ModelKey("emotion", "hann")).card
+    cache = CamCache(root)
+    first = cache.get(card)
     shutil.rmtree(root / "emotion")
-    assert explainers.get(card) is first
-    explainers.forget("emotion", "hann")
+    assert cache.get(card) is first
+    cache.forget(ModelKey("emotion", "hann"))
     with pytest.raises(MissingCheckpointError):
-        explainers.get(card)
+        cache.get(card)
 
 
 def test_a_store_that_has_changed_since_is_said_to_have(tmp_path: Path) -> None:
     root = copied(tmp_path)
     path = root / "emotion" / "hann" / "card.json"
-    card = store.load(root, "emotion", "hann").card
+    card = store.load(root, ModelKey("emotion", "hann")).card
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": "next"}))
     with pytest.raises(DamagedCheckpointError, match=r"now holds version next.*told to reload"):
-        Explainers(root).get(card)
+        CamCache(root).get(card)
     shutil.rmtree(root / "emotion")
     with pytest.raises(MissingCheckpointError):
-        Explainers(root).get(card)
+        CamCache(root).get(card)
 
 
 def test_a_checkpoint_without_maps_is_a_clear_error(tmp_path: Path) -> None:
     root = copied(tmp_path / "store")
-    card = store.load(root, "emotion", "hann").card
+    card = store.load(root, ModelKey("emotion", "hann")).card
     model = small_graph(tmp_path / "model.onnx", pooled=False)
     card = store.save(root, card, {"model.onnx": model}).card
     with pytest.raises(DamagedCheckpointError, match=r"emotion/hann: model\.onnx has no class"):
-        Explainers(root).get(card)
+        CamCache(root).get(card)

@@ -14,8 +14,8 @@ from scipy.special import softmax
 from app.audio.clips import clip_starts
 from app.audio.log_mel import log_mel
 from app.inference.engine import OpenVinoEngine, apply_temperature, recording_outputs
+from tests.support.cards import LOG_MEL
 from tests.support.sounds import make
-from tests.unit.app.audio.test_log_mel import LOG_MEL
 
 
 @pytest.fixture(scope="module")

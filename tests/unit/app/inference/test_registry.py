@@ -10,12 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.audio.stft import WindowName
 from app.checkpoints import store
-from app.checkpoints.store import DamagedCheckpointError, MissingCheckpointError
+from app.checkpoints.store import (
+    DamagedCheckpointError,
+    MissingCheckpointError,
+    ModelKey,
+    UnknownTaskError,
+)
+from app.decoding.limits import AudioLimits
+from app.decoding.recording import RecordingReader
+from app.inference import EngineConfig
 from app.inference.classifier import Classifier
-from app.inference.registry import Loading, Models, Reloaded
-from tests.unit.app.checkpoints.test_store import CARD
+from app.inference.registry import ModelRegistry, ReloadResult, UnknownCheckpointError
+from tests.support.cards import CARD
 
 
 class Constant:
@@ -36,7 +43,7 @@ class Maker:
         self.made: Counter[str] = Counter()
 
     def __call__(self, checkpoint: store.Checkpoint) -> Constant:
-        self.made[checkpoint.card.input.window] += 1
+        self.made[checkpoint.card.name] += 1
         match checkpoint.model.read_bytes():
             case b"no graph":
                 raise RuntimeError("cannot be read\nin many words")
@@ -47,11 +54,10 @@ class Maker:
         return Constant()
 
 
-def save(root: Path, window: WindowName, content: bytes, version: str = "1") -> None:
+def save(root: Path, name: str, content: bytes, version: str = "1") -> None:
     model = root.with_suffix(".graph")
     model.write_bytes(content)
-    config = CARD.input.model_copy(update={"window": window})
-    card = CARD.model_copy(update={"input": config, "version": version})
+    card = CARD.model_copy(update={"name": name, "version": version})
     store.save(root, card, {"model.onnx": model})
 
 
@@ -64,12 +70,18 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def models(root: Path, maker: Maker) -> Models:
-    return Models(root, Loading(maker, max_waiting=8, streams=1))
+def models(root: Path, maker: Maker) -> ModelRegistry:
+    return ModelRegistry(
+        root,
+        EngineConfig(max_requests=1),
+        reader=RecordingReader(AudioLimits()),
+        run_in_thread=asyncio.to_thread,
+        make_engine=maker,
+    )
 
 
-def statuses(found: Models) -> dict[str, str]:
-    return {window: entry.status for (_, window), entry in found.entries.items()}
+def statuses(found: ModelRegistry) -> dict[str, str]:
+    return {key.name: entry.status for key, entry in found.entries.items()}
 
 
 def test_a_checkpoint_is_loaded_once_when_it_is_wanted(root: Path) -> None:
@@ -79,7 +91,7 @@ def test_a_checkpoint_is_loaded_once_when_it_is_wanted(root: Path) -> None:
         found = models(root, maker)
         assert statuses(found) == dict.fromkeys(("hann", "hamming", "rectangular"), "available")
         assert not maker.made
-        wanted = [found.get("urban-sound", "hann") for _ in range(5)]
+        wanted = [found.get(ModelKey("urban-sound", "hann")) for _ in range(5)]
         first, *others = await asyncio.gather(*wanted)
         assert all(other is first for other in others)
         assert statuses(found)["hann"] == "loaded"
@@ -96,7 +108,7 @@ def test_what_cannot_be_loaded_says_so_each_time_and_stops_nobody(root: Path) ->
         assert statuses(found) == {"hann": "loaded", "hamming": "loaded", "rectangular": "failed"}
         for _ in range(2):
             with pytest.raises(DamagedCheckpointError, match=r"compiled: cannot be read$"):
-                await found.get("urban-sound", "rectangular")
+                await found.get(ModelKey("urban-sound", "rectangular"))
 
     asyncio.run(main())
 
@@ -105,7 +117,7 @@ def test_a_damaged_card_is_known_at_the_start(root: Path) -> None:
     (root / "urban-sound" / "hann" / "card.json").write_text("{}")
     found = models(root, Maker())
     assert statuses(found) == {"hann": "failed", "hamming": "available", "rectangular": "available"}
-    assert "not a valid card" in str(found.entries["urban-sound", "hann"].error)
+    assert "not a valid card" in str(found.entries[ModelKey("urban-sound", "hann")].error)
 
 
 def test_what_is_unused_is_released_and_loaded_again(root: Path) -> None:
@@ -113,13 +125,13 @@ def test_what_is_unused_is_released_and_loaded_again(root: Path) -> None:
 
     async def main() -> tuple[Classifier, Classifier]:
         found = models(root, maker)
-        first = await found.get("urban-sound", "hann")
-        found.release_unused(60)
+        first = await found.get(ModelKey("urban-sound", "hann"))
+        found.release_idle(60)
         assert statuses(found)["hann"] == "loaded"
-        found.entries["urban-sound", "hann"].used = time.monotonic() - 61
-        found.release_unused(60)
+        found.entries[ModelKey("urban-sound", "hann")].last_used = time.monotonic() - 61
+        found.release_idle(60)
         assert statuses(found)["hann"] == "available"
-        return first, await found.get("urban-sound", "hann")
+        return first, await found.get(ModelKey("urban-sound", "hann"))
 
     first, again = asyncio.run(main())
     assert first is not again
@@ -131,7 +143,7 @@ def test_reloading_takes_over_what_is_new_changed_or_gone(root: Path) -> None:
 
     async def main() -> None:
         found = models(root, maker)
-        old = await found.get("urban-sound", "hann")
+        old = await found.get(ModelKey("urban-sound", "hann"))
         save(root, "hann", b"another graph", version="2")
         save(root, "rectangular", b"a graph")
         shutil.rmtree(root / "urban-sound" / "hamming")
@@ -140,13 +152,13 @@ def test_reloading_takes_over_what_is_new_changed_or_gone(root: Path) -> None:
         assert (reloaded.added, reloaded.refused) == ([], {})
         assert reloaded.removed == [("urban-sound", "hamming")]
         assert statuses(found) == {"hann": "loaded", "rectangular": "loaded"}
-        new = await found.get("urban-sound", "hann")
+        new = await found.get(ModelKey("urban-sound", "hann"))
         assert (old.card.version, new.card.version) == ("1", "2")
         clip = np.zeros((1, 1, 4, 4), np.float32)
         assert (await old.infer(clip)).tolist() == (await new.infer(clip)).tolist()
         save(root, "hamming", b"a graph")
         again = await found.reload()
-        assert again == Reloaded([], [("urban-sound", "hamming")], [], {})
+        assert again == ReloadResult([], [("urban-sound", "hamming")], [], {})
 
     asyncio.run(main())
     # What was as before was left alone the second time.
@@ -166,20 +178,20 @@ def test_a_bad_checkpoint_is_refused_and_the_old_one_stays(
 ) -> None:
     async def main() -> None:
         found = models(root, Maker())
-        old = await found.get("urban-sound", "hann")
+        old = await found.get(ModelKey("urban-sound", "hann"))
         save(root, "hann", content, version="2")
         reloaded = await found.reload()
         assert (reloaded.replaced, reloaded.added, reloaded.removed) == ([], [], [])
-        error = reloaded.refused["urban-sound", "hann"]
+        error = reloaded.refused[ModelKey("urban-sound", "hann")]
         assert re.search(words, str(error))
-        assert await found.get("urban-sound", "hann") is old
+        assert await found.get(ModelKey("urban-sound", "hann")) is old
         # The store has nothing to load it from again.
-        found.release_unused(-1)
+        found.release_idle(-1)
         assert statuses(found)["hann"] == "loaded"
-        assert found.entries["urban-sound", "hann"].refused is error
+        assert found.entries[ModelKey("urban-sound", "hann")].refusal is error
         save(root, "hann", b"a graph", version="3")
         assert ("urban-sound", "hann") in (await found.reload()).replaced
-        assert (await found.get("urban-sound", "hann")).card.version == "3"
+        assert (await found.get(ModelKey("urban-sound", "hann"))).card.version == "3"
 
     asyncio.run(main())
 
@@ -187,12 +199,12 @@ def test_a_bad_checkpoint_is_refused_and_the_old_one_stays(
 def test_damage_is_found_before_it_replaces_anything(root: Path) -> None:
     async def main() -> None:
         found = models(root, Maker())
-        old = await found.get("urban-sound", "hann")
+        old = await found.get(ModelKey("urban-sound", "hann"))
         save(root, "hann", b"another graph", version="2")
         (root / "urban-sound" / "hann" / "model.onnx").write_bytes(b"half a gra")
         reloaded = await found.reload()
-        assert "SHA-256" in str(reloaded.refused["urban-sound", "hann"])
-        assert await found.get("urban-sound", "hann") is old
+        assert "SHA-256" in str(reloaded.refused[ModelKey("urban-sound", "hann")])
+        assert await found.get(ModelKey("urban-sound", "hann")) is old
 
     asyncio.run(main())
 
@@ -200,22 +212,35 @@ def test_damage_is_found_before_it_replaces_anything(root: Path) -> None:
 def test_a_store_that_is_suddenly_empty_takes_nothing_away(root: Path) -> None:
     async def main() -> None:
         found = models(root, Maker())
-        old = await found.get("urban-sound", "hann")
+        old = await found.get(ModelKey("urban-sound", "hann"))
         shutil.rmtree(root)
         with pytest.raises(MissingCheckpointError, match="holds no checkpoints any more"):
             await found.reload()
-        assert await found.get("urban-sound", "hann") is old
+        assert await found.get(ModelKey("urban-sound", "hann")) is old
 
     asyncio.run(main())
 
 
 def test_a_checkpoint_that_is_not_there_says_which_are(root: Path) -> None:
-    async def main() -> None:
-        found = models(root, Maker())
-        with pytest.raises(MissingCheckpointError, match="it has: none for this task"):
-            await found.get("emotion", "hann")
+    found = models(root, Maker())
+    with pytest.raises(UnknownTaskError, match="no task 'emotion'; there are: urban-sound"):
+        found.resolve("emotion", "hann")
+    with pytest.raises(UnknownCheckpointError, match="'kaiser'; accepted: hamming, hann, rect"):
+        found.resolve("urban-sound", "kaiser")
+    with pytest.raises(MissingCheckpointError, match="no checkpoint emotion/hann"):
+        asyncio.run(found.get(ModelKey("emotion", "hann")))
+    shutil.rmtree(root)
+    with pytest.raises(UnknownTaskError, match="none, the store holds no checkpoints"):
+        models(root, Maker()).resolve("emotion", None)
 
-    asyncio.run(main())
+
+def test_hann_or_else_the_first_answers_where_none_is_named(root: Path) -> None:
+    found = models(root, Maker())
+    assert found.tasks == ["urban-sound"]
+    assert found.resolve("urban-sound", None) == ("urban-sound", "hann")
+    assert found.resolve("urban-sound", "rectangular") == ("urban-sound", "rectangular")
+    shutil.rmtree(root / "urban-sound" / "hann")
+    assert models(root, Maker()).resolve("urban-sound", None) == ("urban-sound", "hamming")
 
 
 def test_a_store_that_cannot_be_read_is_reported_and_holds_nothing(

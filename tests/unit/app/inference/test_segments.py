@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.inference.segments import Stretch, _path, shares, timeline
+from app.inference.segments import LabelSpan, _viterbi_path, label_fractions, segment_labels
+from earshot.schemas import Segment
 
 
 def clips(*labels: int, sure: float = 0.9) -> np.ndarray:
@@ -15,66 +16,70 @@ def clips(*labels: int, sure: float = 0.9) -> np.ndarray:
     return found
 
 
-def stretches(
+def spans(
     probabilities: np.ndarray,
     hop: float = 2.0,
-    shortest: float = 0.0,
+    min_duration: float = 0.0,
     weights: np.ndarray | None = None,
-) -> list[Stretch]:
-    starts = [hop * i for i in range(len(probabilities))]
-    return timeline(
+) -> list[LabelSpan]:
+    starts = hop * np.arange(len(probabilities))
+    return segment_labels(
         probabilities,
         starts,
         weights=np.ones(len(starts)) if weights is None else weights,
         clip_seconds=4.0,
         seconds=starts[-1] + 4.0,
-        shortest=shortest,
+        min_duration=min_duration,
     )
 
 
-def test_neighbours_of_one_label_are_one_stretch() -> None:
-    [stretch] = stretches(clips(1, 1, 1))
-    assert (stretch.start, stretch.end, stretch.label) == (0, 8, 1)
-    assert stretch.probability == pytest.approx(0.9)
+def test_neighbours_of_one_label_are_one_span() -> None:
+    [span] = spans(clips(1, 1, 1))
+    assert (span.start, span.end, span.label) == (0, 8, 1)
+    assert span.probability == pytest.approx(0.9)
 
 
 def test_a_change_lies_where_the_clips_of_both_meet() -> None:
     """Clips end at 4, 6 | 8, 10; between 4 and 6 both labels are heard, equally."""
-    first, second = stretches(clips(0, 0, 2, 2))
+    first, second = spans(clips(0, 0, 2, 2))
     assert (first.start, first.label, second.label, second.end) == (0, 0, 2, 10)
     assert first.end == second.start
     assert 4 <= first.end <= 6
 
 
 def test_a_clip_of_little_weight_is_heard_only_where_no_other_is() -> None:
-    found = stretches(clips(0, 1, 2, 1, 0), weights=np.float64([1, 1e-3, 1, 1e-3, 1]))
+    found = spans(clips(0, 1, 2, 1, 0), weights=np.float64([1, 1e-3, 1, 1e-3, 1]))
     assert [(s.start, s.end, s.label) for s in found] == [(0, 4, 0), (4, 8, 2), (8, 12, 0)]
-    alone = stretches(clips(0, 1, 0), hop=4.0, weights=np.float64([1, 1e-3, 1]))
+    alone = spans(clips(0, 1, 0), hop=4.0, weights=np.float64([1, 1e-3, 1]))
     assert [(s.start, s.end, s.label) for s in alone] == [(0, 4, 0), (4, 8, 1), (8, 12, 0)]
 
 
 def test_a_moment_that_is_hardly_more_probable_does_not_interrupt() -> None:
     unsure = np.float32([[0.9, 0.1, 0], [0.45, 0.55, 0], [0.9, 0.1, 0]])
-    assert [s.label for s in stretches(unsure, hop=4.0)] == [0]
+    assert [s.label for s in spans(unsure, hop=4.0)] == [0]
     sure = np.float32([[0.9, 0.1, 0], [0.05, 0.95, 0], [0.9, 0.1, 0]])
-    assert [(s.start, s.end, s.label) for s in stretches(sure, hop=4.0)] == [
+    assert [(s.start, s.end, s.label) for s in spans(sure, hop=4.0)] == [
         (0, 4, 0),
         (4, 8, 1),
         (8, 12, 0),
     ]
 
 
-def test_short_stretches_go_to_the_more_probable_neighbour() -> None:
+def test_short_spans_go_to_the_more_probable_neighbour() -> None:
     probabilities = clips(0, 0, 1, 2, 2)
     probabilities[2] = [0.001, 0.9, 0.099]
-    assert [s.label for s in stretches(probabilities, hop=4.0)] == [0, 1, 2]
-    found = stretches(probabilities, hop=4.0, shortest=5)
+    assert [s.label for s in spans(probabilities, hop=4.0)] == [0, 1, 2]
+    found = spans(probabilities, hop=4.0, min_duration=5)
     assert [(s.start, s.end, s.label) for s in found] == [(0, 8, 0), (8, 20, 2)]
 
 
-def test_shares_of_the_time() -> None:
-    found = [Stretch(0, 6, 1, 0.9), Stretch(6, 8, 0, 0.9), Stretch(8, 10, 1, 0.9)]
-    assert shares(found, ["siren", "drilling"]) == pytest.approx({"drilling": 0.8, "siren": 0.2})
+def test_fractions_of_the_time() -> None:
+    labels = [(0, 6, "drilling"), (6, 7, "siren"), (7, 8, None), (8, 10, "drilling")]
+    segments = [
+        Segment(start=start, end=end, label=label, probability=0.9) for start, end, label in labels
+    ]
+    fractions = label_fractions(segments)
+    assert list(fractions.items()) == [("drilling", 0.8), ("siren", 0.1)]
 
 
 @given(st.integers(1, 5), st.integers(0, 10_000))
@@ -86,7 +91,7 @@ def test_the_path_is_the_best_of_all(count: int, seed: int) -> None:
         return sum(scores[i, label] for i, label in enumerate(path)) - changes * np.log(2)
 
     best = max(value(path) for path in itertools.product(range(3), repeat=count))
-    assert value(tuple(_path(scores))) == pytest.approx(best)
+    assert value(tuple(_viterbi_path(scores))) == pytest.approx(best)
 
 
 @given(
@@ -96,14 +101,14 @@ def test_the_path_is_the_best_of_all(count: int, seed: int) -> None:
     st.integers(0, 99),
 )
 def test_stretches_cover_the_recording_without_gaps(
-    labels: list[int], hop: float, shortest: float, seed: int
+    labels: list[int], hop: float, min_duration: float, seed: int
 ) -> None:
     probabilities = np.random.default_rng(seed).dirichlet(np.ones(3), len(labels))
-    found = stretches(probabilities.astype(np.float32), hop, shortest)
+    found = spans(probabilities.astype(np.float32), hop, min_duration)
     assert found[0].start == 0
     assert found[-1].end == pytest.approx(hop * (len(labels) - 1) + 4, abs=1e-5)
     for one, other in itertools.pairwise(found):
         assert one.end == other.start
         assert one.label != other.label
     if len(found) > 1:
-        assert min(s.end - s.start for s in found) >= shortest - 1e-9
+        assert min(s.end - s.start for s in found) >= min_duration - 1e-9

@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 
 from app.checkpoints import store
 from app.checkpoints.store import DamagedCheckpointError, MissingCheckpointError
-from app.inference.engines import make_engine
+from app.inference.engine import make_engine
 from app.inference.torch_engine import TorchEngine
-from tests.unit.app.checkpoints.test_store import CARD
+from tests.support.cards import CARD
 from training.export import write_weights
 from training.networks.resnet import ResNetAudioClassifier
 

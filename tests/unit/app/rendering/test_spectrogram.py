@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.audio.stft import WINDOWS, WindowName
-from app.rendering.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE, spectrogram
+from app.rendering.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE, compute_spectrogram
+from tests.support.cards import SCIPY_NAME
 from tests.support.sounds import tone
-from tests.unit.app.audio.test_windows import SCIPY_NAME
 
 FRAME = HOP_LENGTH / SAMPLE_RATE
 
@@ -22,7 +22,7 @@ def noise(seconds: float) -> np.ndarray:
 @pytest.mark.parametrize("window", WINDOWS)
 def test_levels_and_axes_agree_with_librosa(window: WindowName) -> None:
     samples = noise(3.0) * np.linspace(0.001, 1, 3 * SAMPLE_RATE, dtype=np.float32)
-    ours = spectrogram(samples, window=window, columns=1000, top_db=60)
+    ours = compute_spectrogram(samples, window=window, columns=1000, top_db=60)
     theirs = librosa.stft(samples, n_fft=N_FFT, hop_length=HOP_LENGTH, window=SCIPY_NAME[window])
     power = np.abs(theirs) ** 2
     expected = librosa.power_to_db(power, ref=np.max, amin=1e-10, top_db=60)
@@ -39,8 +39,8 @@ def test_levels_and_axes_agree_with_librosa(window: WindowName) -> None:
 @settings(deadline=None, max_examples=25)
 def test_frames_that_do_not_fit_are_joined_by_their_maximum(samples: int, columns: int) -> None:
     sound = noise(3.0)[:samples]
-    whole = spectrogram(sound, window="hann", columns=10_000, top_db=80)
-    shown = spectrogram(sound, window="hann", columns=columns, top_db=80)
+    whole = compute_spectrogram(sound, window="hann", columns=10_000, top_db=80)
+    shown = compute_spectrogram(sound, window="hann", columns=columns, top_db=80)
     assert shown.db.shape == (1025, shown.times.size)
     assert shown.times.size <= columns
     joined = round(shown.column_seconds / FRAME)
@@ -53,7 +53,7 @@ def test_frames_that_do_not_fit_are_joined_by_their_maximum(samples: int, column
 def test_a_click_in_a_long_recording_stays_bright() -> None:
     samples = 1e-3 * noise(120.0)
     samples[90 * SAMPLE_RATE] = 1.0
-    shown = spectrogram(samples, window="hann", columns=100, top_db=80)
+    shown = compute_spectrogram(samples, window="hann", columns=100, top_db=80)
     column = int(shown.db.mean(axis=0).argmax())
     assert shown.times[column] == pytest.approx(90, abs=shown.column_seconds)
     assert shown.db[:, column].mean() > -10
@@ -61,7 +61,7 @@ def test_a_click_in_a_long_recording_stays_bright() -> None:
 
 def test_a_tone_is_loudest_at_its_frequency() -> None:
     samples = tone(3000, 2.0, SAMPLE_RATE)
-    shown = spectrogram(samples, window="hann", columns=1000, top_db=80)
+    shown = compute_spectrogram(samples, window="hann", columns=1000, top_db=80)
     row = int(shown.db[:, shown.times.size // 2].argmax())
     assert shown.frequencies[row] == pytest.approx(3000, abs=SAMPLE_RATE / N_FFT / 2)
 
@@ -69,7 +69,7 @@ def test_a_tone_is_loudest_at_its_frequency() -> None:
 def test_memory_does_not_grow_with_the_recording() -> None:
     samples = np.tile(noise(10.0), 30)  # its spectrogram has 53 MB
     tracemalloc.start()
-    spectrogram(samples, window="hann", columns=200, top_db=80)
+    compute_spectrogram(samples, window="hann", columns=200, top_db=80)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < samples.nbytes + 20_000_000

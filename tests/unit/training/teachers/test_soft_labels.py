@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.tasks import LABELS as URBAN
 from tests.support.sounds import SOUNDS, make
 from training.corpora import Clip, load_task
 from training.dataset import AugmentedClips, TutoredSet
 from training.recipes import RECIPES, log_mel_config
+from training.tasks import LABELS as URBAN
 from training.teachers.soft_labels import Tutor
 from training.waveforms import Waveforms, decode_all
 

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.middleware.request_log import Monitor
-from app.telemetry.metrics import Metrics
+from app.api.middleware.request_log import RequestLogMiddleware
+from app.telemetry.prometheus import PrometheusMetrics
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
@@ -18,7 +18,7 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
 def ask(app: ASGIApp, **scope: Any) -> tuple[list[Message], dict[str, float]]:
     """What is sent for a request, and the counters after it."""
     sent: list[Message] = []
-    metrics = Metrics()
+    metrics = PrometheusMetrics()
 
     async def receive() -> Message:
         return {"type": "http.disconnect"}
@@ -28,7 +28,8 @@ def ask(app: ASGIApp, **scope: Any) -> tuple[list[Message], dict[str, float]]:
 
     request = {"type": "http", "method": "GET", "path": "/", "headers": []} | scope
     try:
-        asyncio.run(Monitor(app, metrics=metrics, tracing=None)(request, receive, send))
+        logged = RequestLogMiddleware(app, metrics=metrics, tracing=None)
+        asyncio.run(logged(request, receive, send))
     except (RuntimeError, asyncio.CancelledError) as error:
         sent.append({"type": type(error).__name__})
     text = metrics.exposition("")[0].decode()
@@ -62,7 +63,7 @@ def test_a_fault_is_a_problem_with_the_id_of_its_log(caplog: pytest.LogCaptureFi
     assert (problem["type"], problem["request_id"]) == ("/problems/internal", "abc-1")
     assert "a fault" not in str(problem)
     assert counts["earshot_requests_total/GET/other/500"] == 1
-    assert counts["earshot_refusals_total/internal"] == 1
+    assert counts["earshot_problems_total/internal"] == 1
     assert counts["earshot_requests_in_flight"] == 0
     fault, request = caplog.records
     assert "RuntimeError: a fault" in str(fault.exc_text)

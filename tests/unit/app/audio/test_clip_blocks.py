@@ -1,11 +1,10 @@
 import numpy as np
 import pytest
 
-from app.audio.clips import clip_starts
-from app.audio.clips import clip_blocks
+from app.audio.clips import clip_blocks, clip_starts
 from app.audio.log_mel import log_mel
+from tests.support.cards import LOG_MEL
 from tests.support.sounds import make
-from tests.unit.app.audio.test_log_mel import LOG_MEL
 
 
 @pytest.mark.parametrize("seconds", [0.5, 4.0, 9.3])
@@ -44,6 +43,6 @@ def test_a_clip_has_gaps_where_a_part_of_it_is_silent() -> None:
     firsts = [round(start * LOG_MEL.sample_rate / quarter) for start in block.starts]
     assert firsts == [0, 2, 4, 6]  # the hop is half a clip
     assert block.silent.tolist() == [not any(audible[first]) for first in firsts]
-    assert block.gaps.tolist() == [
+    assert block.partially_silent.tolist() == [
         any(audible[first]) and not all(audible[first]) for first in firsts
     ]

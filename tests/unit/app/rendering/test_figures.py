@@ -3,20 +3,19 @@ import io
 import numpy as np
 from PIL import Image
 
-from app.rendering.activation_map import draw_explanation
+from app.rendering.figures import draw_activation_map
+from app.rendering.options import RenderOptions
 
 
 def draw(class_map: np.ndarray, db: np.ndarray) -> np.ndarray:
-    picture = draw_explanation(
+    picture = draw_activation_map(
         db.astype(np.float32),
         class_map.astype(np.float32),
         stride=32,
         times=np.arange(db.shape[1]) / 50,
         frequencies=np.geomspace(100, 8000, db.shape[0]),
         title="it",
-        width=800,
-        height=400,
-        picture_format="png",
+        options=RenderOptions(width=800, height=400),
     )
     pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)
     assert pixels.shape == (400, 800, 3)
