@@ -37,6 +37,7 @@ from app.checkpoints.store import ModelKey
 from app.inference.registry import ModelRegistry
 from app.server.connections import CONNECTION_LIMITS, ConnectionLimits
 from app.server.signals import handle_signals
+from app.server.workers import broadcast_reload
 from app.settings import Settings
 from app.telemetry.prometheus import PrometheusMetrics
 
@@ -79,7 +80,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         # The engine and the requests' own threads share the cores; BLAS has none to spare.
         threadpoolctl.threadpool_limits(1, "blas")
-        app.state.earshot = state = AppState(settings, metrics, drain, keys)
+        app.state.earshot = state = AppState(settings, metrics, drain, keys, broadcast_reload)
         limits = ConnectionLimits(
             settings.max_connections, settings.client_timeout_seconds, metrics.count_problem
         )

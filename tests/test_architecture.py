@@ -11,26 +11,39 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# What the modules below a package may import of the project.
+SHARED = {"earshot.schemas", "earshot.audio_formats"}
+"""what the service and its client share"""
+
+# What the modules of a folder, or one module, may import of the project; the longest name decides.
 ALLOWED = {
     "app/audio": {"app.audio"},
-    "app/decoding": {"app.decoding", "app.audio"},
-    "app/checkpoints": {"app.checkpoints", "app.audio"},
-    "app/inference": {"app.inference", "app.checkpoints", "app.audio", "app.decoding"},
-    "app/rendering": {"app.rendering", "app.audio"},
-    "app/music": {"app.music", "app.rendering", "app.audio", "app.decoding"},
+    "app/decoding": {"app.decoding", "app.audio.clips", *SHARED},
+    "app/checkpoints": {"app.checkpoints", "app.audio", *SHARED},
+    "app/inference": {"app.inference", "app.checkpoints", "app.decoding", "app.audio", *SHARED},
+    "app/rendering": {"app.rendering", "app.audio", *SHARED},
+    "app/music": {"app.music", "app.rendering", "app.audio", *SHARED},
+    "app/settings.py": {"app.decoding.limits", "app.inference.EngineConfig"}
+    | {"app.inference.EngineName"},
     "app/telemetry": {"app.telemetry", "app.inference", "app.settings", "app.__version__"},
-    "app": {"app"},
+    "app/api": {
+        *("app.api", "app.inference", "app.checkpoints", "app.decoding", "app.audio"),
+        *("app.rendering", "app.music", "app.telemetry", "app.settings", "app.__version__"),
+        *SHARED,
+    },
+    "app/server": {"app.server", "app.api"},
+    "app": {"app", *SHARED},
     "training": {
         *("training", "app.audio", "app.decoding", "app.checkpoints", "app.inference.engine"),
-        *("app.music.spectral_features", "app.rendering.spectrogram"),
+        *("app.music.spectral_features", "app.rendering.spectrogram", *SHARED),
     },
-    "earshot": {
-        *("earshot", "earshot.schemas", "app.audio", "app.decoding", "app.checkpoints"),
-        *("app.inference", "app.api.api_keys", "app.loading", "app.settings", "training.cli"),
-    },
+    "earshot": {"earshot"},
+    # These run the service or the training of the checkout that they are in.
+    "earshot/local.py": {"earshot", "app"},
+    "earshot/cli.py": {"earshot", "app", "training.cli"},
+    "bench": {"bench", "app", "earshot"},
+    "tests/support": {"tests.support", "bench", "app", "earshot", "training"},
 }
-PROJECT = ("app", "earshot", "training", "tests")
+PROJECT = ("app", "bench", "earshot", "training", "tests")
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -48,13 +61,34 @@ def modules(package: str) -> list[Path]:
     return found
 
 
-@pytest.mark.parametrize("package", ALLOWED)
-def test_imports_point_one_way(package: str) -> None:
-    for path in modules(package):
+def allowed_imports(path: Path) -> set[str]:
+    name = path.relative_to(ROOT).as_posix()
+    rules = [rule for rule in ALLOWED if name == rule or name.startswith(f"{rule}/")]
+    return ALLOWED[max(rules, key=len)]
+
+
+@pytest.mark.parametrize("folder", ["app", "bench", "earshot", "training", "tests/support"])
+def test_imports_point_one_way(folder: str) -> None:
+    for path in modules(folder):
         for name in imports(path):
             if name.split(".")[0] in PROJECT:
-                allowed = any(f"{name}.".startswith(f"{prefix}.") for prefix in ALLOWED[package])
+                allowed = any(
+                    f"{name}.".startswith(f"{prefix}.") for prefix in allowed_imports(path)
+                )
                 assert allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_every_folder_of_the_service_has_a_rule() -> None:
+    folders = {path.parent.relative_to(ROOT).as_posix() for path in modules("app")}
+    for folder in folders - {"app", "app/web"}:
+        assert any(rule != "app" and f"{folder}/".startswith(f"{rule}/") for rule in ALLOWED), (
+            folder
+        )
+
+
+def test_settings_load_no_decoder_and_no_network() -> None:
+    unwanted = "soxr soundfile openvino scipy fastapi av"
+    assert loaded_of(unwanted, "import app.settings") == ""
 
 
 def test_only_the_api_speaks_http() -> None:
@@ -88,7 +122,7 @@ def loaded_of(unwanted: str, code: str) -> str:
 
 def test_the_service_starts_without_torch_training_or_what_draws() -> None:
     code = "from app.main import create_app; create_app()"
-    unwanted = "torch librosa lightning training earshot opentelemetry.sdk matplotlib"
+    unwanted = "torch librosa lightning training earshot.client httpx opentelemetry.sdk matplotlib"
     assert loaded_of(unwanted, code) == ""
 
 
@@ -101,8 +135,9 @@ def test_ffmpeg_is_not_in_the_service() -> None:
 def test_a_checkpoint_without_weights_is_loaded_without_torch() -> None:
     code = (
         "from app.inference.engine import make_engine; from app.checkpoints import store; "
-        "checkpoint = store.load(__import__('pathlib').Path('models_store'), 'emotion', 'hann'); "
-        "make_engine(checkpoint, 'auto', engine_streams=1, cache=None)"
+        "key = store.ModelKey('emotion', 'hann'); "
+        "checkpoint = store.load(__import__('pathlib').Path('models_store'), key); "
+        "make_engine(checkpoint, 'auto', streams=1, cache=None)"
     )
     assert loaded_of("torch", code) == ""
 

@@ -31,6 +31,8 @@ class AppState:
     metrics: PrometheusMetrics
     drain: DrainState
     api_keys: ApiKeyStore | None
+    broadcast_reload: Callable[[], None]
+    """has the other worker processes reload, where there are any"""
     threads: anyio.CapacityLimiter = field(init=False)
     decoder_pool: DecoderPool = field(init=False)
     registry: ModelRegistry = field(init=False)

@@ -7,7 +7,6 @@ from app.api.problems import ProblemError
 from app.api.state import StateDependency
 from app.checkpoints.store import CheckpointError, ModelKey
 from app.inference.registry import ModelEntry
-from app.server.workers import broadcast_reload
 from earshot.schemas import ModelInfo, ModelList, ReloadReport
 
 router = APIRouter(tags=["service"])
@@ -32,7 +31,7 @@ async def reload(state: StateDependency) -> ReloadReport:
         result = await state.reload()
     except CheckpointError as error:
         raise _refused(str(error), {}) from error
-    broadcast_reload()
+    state.broadcast_reload()
     report = ReloadReport(
         replaced=[str(key) for key in result.replaced],
         added=[str(key) for key in result.added],

@@ -10,6 +10,8 @@ from python_multipart.exceptions import MultipartParseError
 from app.api.multipart import FilePartParser
 from app.audio.stft import WINDOWS, frame_count, power_spectrogram, power_spectrogram_blocks, stft
 from app.decoding.errors import AudioError
+from app.decoding.limits import AudioLimits
+from app.decoding.recording import RecordingReader
 
 _LIMIT = 200
 _RATE = 16_000

@@ -84,7 +84,7 @@ def test_streams_work_at_the_same_time() -> None:
         gate.open(2)
         await asyncio.gather(*both)
 
-    assert sorted(run(scenario, engine_streams=2)) == [[1], [2]]
+    assert sorted(run(scenario, streams=2)) == [[1], [2]]
 
 
 def test_the_queue_is_bounded() -> None:
