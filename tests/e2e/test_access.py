@@ -52,7 +52,7 @@ def guarded(siren_store: Path, keys: Path) -> Iterator[ServerClient]:
 
 
 def address(client: ServerClient) -> str:
-    return f"ws://{client.base_url.netloc.decode()}/stream/urban-sound?rate=16000"
+    return f"ws://{client.base_url.netloc.decode()}/stream/urban-sound?sample_rate=16000"
 
 
 def test_what_needs_no_key(guarded: ServerClient) -> None:

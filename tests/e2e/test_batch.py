@@ -33,8 +33,8 @@ def test_every_file_has_a_line_of_its_own(client: httpx.Client) -> None:
     for line in found:
         alone = client.post("/classify/urban-sound", files={"file": clips[line["index"]]}).json()
         assert line["filename"] == f"{line['index']}.wav"
-        assert line["answer"]["label"] == labels[line["index"]] == alone["label"]
-        assert len(line["answer"]["ranked"]) == 2
+        assert line["result"]["label"] == labels[line["index"]] == alone["label"]
+        assert len(line["result"]["ranked"]) == 2
 
 
 def test_a_bad_file_fails_alone(client: httpx.Client) -> None:
@@ -56,7 +56,7 @@ def test_a_broken_request_keeps_the_answers_before_it(client: httpx.Client) -> N
     body = head + encode(make("siren", 1)) + b"\r\n" + head + b"no end"
     headers = {"content-type": "multipart/form-data; boundary=cut"}
     first, last = lines(client.post(BATCH, content=body, headers=headers))
-    assert first["answer"]["label"] == "siren"
+    assert first["result"]["label"] == "siren"
     assert last["problem"]["type"] == "/problems/malformed-multipart"
     assert last["index"] is None
 
@@ -86,7 +86,7 @@ def test_answers_come_before_the_request_has_ended(client: httpx.Client) -> None
 def test_too_many_files_are_refused_and_those_before_answered(trained_store: Path) -> None:
     with serve(models_dir=trained_store, max_batch_files=3) as client:
         found = lines(client.post(BATCH, files=files(*[encode(make("siren", 1))] * 5)))
-        assert sorted(line["index"] for line in found if "answer" in line) == [0, 1, 2]
+        assert sorted(line["index"] for line in found if "result" in line) == [0, 1, 2]
         assert found[-1]["problem"]["type"] == "/problems/too-many-files"
         assert "at most 3 files" in found[-1]["problem"]["detail"]
 

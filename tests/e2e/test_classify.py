@@ -51,7 +51,7 @@ def test_the_whole_answer(client: httpx.Client) -> None:
     assert response.status_code == 200
     answer = response.json()
     assert answer["task"] == "urban-sound"
-    assert answer["clip"] == {
+    assert answer["audio"] == {
         "seconds": 2.0,
         "sample_rate": 16000,
         "channels": 2,
@@ -60,7 +60,7 @@ def test_the_whole_answer(client: httpx.Client) -> None:
     [model] = client.get("/models").json()["models"]
     assert answer["checkpoint"] == {
         "task": "urban-sound",
-        "window": "hann",
+        "name": "hann",
         "version": model["version"],
     }
     assert len(answer["ranked"]) == 3
@@ -88,12 +88,14 @@ def test_a_long_recording_has_a_timeline(client: httpx.Client) -> None:
     assert (first["start"], first["label"]) == (0, "siren")
     assert (second["end"], second["label"]) == (12.5, "drilling")
     assert first["end"] == second["start"] == pytest.approx(6, abs=2)
-    finer = post(client, encode(scene), hop="0.5", segment="2.5").json()["segments"]
+    finer = post(client, encode(scene), hop_seconds="0.5", min_segment_seconds="2.5").json()[
+        "segments"
+    ]
     assert [segment["label"] for segment in finer] == ["siren", "drilling"]
     shares = answer["label_fractions"]
     assert shares["siren"] == pytest.approx(first["end"] / 12.5, abs=1e-3)
     assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
-    merged = post(client, encode(scene), segment="7").json()["segments"]
+    merged = post(client, encode(scene), min_segment_seconds="7").json()["segments"]
     assert [(s["start"], s["end"]) for s in merged] == [(0, 12.5)]
 
 
@@ -102,7 +104,7 @@ def test_silence_has_no_label(client: httpx.Client, level: float) -> None:
     answer = post(client, encode(np.full(RATE, level, np.float32))).json()
     assert (answer["label"], answer["reason"]) == (None, "silent")
     assert (answer["probability"], answer["ranked"]) == (0, [])
-    assert answer["clip"]["seconds"] == 1
+    assert answer["audio"]["seconds"] == 1
 
 
 def test_silence_in_a_long_recording_has_no_label_and_no_share(client: httpx.Client) -> None:
@@ -153,19 +155,26 @@ def test_a_bad_recording_is_a_problem_of_its_own(client: httpx.Client, name: str
 
 
 def test_bad_parameters_say_what_is_accepted(client: httpx.Client) -> None:
-    detail = problem(post(client, WAV, window="kaiser"), 422, "invalid-parameter")
-    assert detail == "window: Input should be 'hann', 'hamming' or 'rectangular', got 'kaiser'"
+    for parameter in ("window", "checkpoint"):
+        detail = problem(post(client, WAV, **{parameter: "kaiser"}), 422, "invalid-parameter")
+        assert detail == "urban-sound has no checkpoint 'kaiser'; accepted: hann"
+    both = post(client, WAV, window="hann", checkpoint="hann")
+    assert "one of checkpoint and window" in problem(both, 422, "invalid-parameter")
     detail = problem(post(client, WAV, top_k="0"), 422, "invalid-parameter")
     assert "top_k: Input should be greater than or equal to 1" in detail
-    detail = problem(post(client, WAV, path="/classify/whales"), 404, "invalid-parameter")
-    assert detail == "task: Input should be 'emotion' or 'urban-sound', got 'whales'"
 
 
-def test_a_checkpoint_that_is_not_there_says_which_are(client: httpx.Client) -> None:
-    response = post(client, WAV, window="hamming")
-    assert "it has: hann" in problem(response, 503, "checkpoint-unavailable")
-    response = post(client, WAV, path="/classify/emotion")
-    assert "none for this task" in problem(response, 503, "checkpoint-unavailable")
+def test_a_task_that_is_not_there_says_which_are(client: httpx.Client) -> None:
+    for path in ("/classify/emotion", "/classify/emotion/batch", "/hf/emotion", "/explain/emotion"):
+        detail = problem(post(client, WAV, path=path), 404, "unknown-task")
+        assert detail == "there is no task 'emotion'; there are: urban-sound"
+
+
+def test_a_checkpoint_is_chosen_by_either_name(client: httpx.Client) -> None:
+    by_default = post(client, WAV).json()
+    assert by_default["checkpoint"]["name"] == "hann"
+    for parameter in ("window", "checkpoint"):
+        assert post(client, WAV, **{parameter: "hann"}).json() == by_default
 
 
 @pytest.mark.parametrize("kind", ["audio/wav", "Audio/X-Wav; x=1", "video/mp4", OCTETS])
@@ -262,18 +271,18 @@ def test_a_damaged_checkpoint_does_not_stop_the_others(trained_store: Path, tmp_
     shutil.copytree(store / "urban-sound" / "hann", store / "urban-sound" / "hamming")
     damaged = store / "urban-sound" / "hamming"
     card = json.loads((damaged / "card.json").read_text())
-    card["input"]["window"] = "hamming"
+    card["name"] = "hamming"
     (damaged / "card.json").write_text(json.dumps(card))
     with (damaged / "model.onnx").open("r+b") as file:
         file.write(b"damage")
     shutil.copytree(store / "urban-sound" / "hann", store / "urban-sound" / "rectangular")
-    card["input"]["window"] = "rectangular"
+    card["name"] = "rectangular"
     (store / "urban-sound" / "rectangular" / "card.json").write_text(json.dumps(card))
     with serve(models_dir=store) as client:
         assert post(client, WAV).json()["label"] == "siren"
         detail = problem(post(client, WAV, window="hamming"), 503, "checkpoint-unavailable")
         assert detail == "urban-sound/hamming: model.onnx does not have the SHA-256 of its card"
-        models = {model["window"]: model for model in client.get("/models").json()["models"]}
+        models = {model["name"]: model for model in client.get("/models").json()["models"]}
         assert models["hann"]["status"] == "loaded"
         assert models["rectangular"]["status"] == "available"
         assert (models["hamming"]["status"], models["hamming"]["error"]) == ("failed", detail)
@@ -285,7 +294,8 @@ def test_without_checkpoints_it_is_alive_but_not_ready(tmp_path: Path) -> None:
         assert client.get("/healthz").json()["status"] == "ok"
         problem(client.get("/readyz"), 503, "not-ready")
         assert client.get("/models").json() == {"models": []}
-        problem(post(client, WAV), 503, "checkpoint-unavailable")
+        detail = problem(post(client, WAV), 404, "unknown-task")
+        assert "none, the store holds no checkpoints" in detail
 
 
 def test_an_unfinished_upload_holds_a_place_and_gives_it_back(trained_store: Path) -> None:
@@ -324,5 +334,5 @@ def test_a_long_recording_is_not_held(trained_store: Path) -> None:
         assert post(client, WAV).status_code == 200
         before = client.peak_memory()
         answer = post(client, data).json()
-        assert answer["clip"]["seconds"] == 1800
+        assert answer["audio"]["seconds"] == 1800
         assert client.peak_memory() - before < 2 * len(data) + 40_000_000

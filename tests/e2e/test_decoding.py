@@ -56,7 +56,7 @@ def test_a_decoder_starts_with_the_first_file_that_needs_it(siren_store: Path) -
     with serve(models_dir=siren_store) as client:
         assert post(client, WAV).json()["label"] == "siren"
         assert client.children() == []
-        assert post(client, M4A).json()["clip"]["format"] == "mp4"
+        assert post(client, M4A).json()["audio"]["format"] == "mp4"
         assert len(client.children()) == 1
 
 

@@ -33,7 +33,7 @@ def post(
 
 
 def test_the_maps_of_all_labels_give_the_answer(shipped: ServerClient) -> None:
-    card = store.load(STORE, "urban-sound", "hann").card
+    card = store.load(STORE, store.ModelKey("urban-sound", "hann")).card
     answer = shipped.post("/classify/urban-sound", files={"file": SIREN}, params={"top_k": 10})
     expected = {each["label"]: each["probability"] for each in answer.json()["ranked"]}
     logits = []
@@ -80,12 +80,12 @@ def test_what_cannot_be_explained_is_said(shipped: ServerClient) -> None:
     assert detail == "the recording has the clips 1 to 1, got 2"
     detail = problem(post(shipped, format="gif"), 422, "invalid-parameter")
     assert "format: Input should be 'png', 'svg', 'webp' or 'json', got 'gif'" in detail
-    problem(post(shipped, path="/explain/whales"), 404, "invalid-parameter")
+    problem(post(shipped, path="/explain/whales"), 404, "unknown-task")
 
 
 def test_a_checkpoint_that_is_not_there_cannot_explain(client: ServerClient) -> None:
-    detail = problem(post(client, window="rectangular"), 503, "checkpoint-unavailable")
-    assert "urban-sound with the rectangular window" in detail
+    detail = problem(post(client, window="rectangular"), 422, "invalid-parameter")
+    assert detail == "urban-sound has no checkpoint 'rectangular'; accepted: hann"
 
 
 def test_silence_cannot_be_explained(shipped: ServerClient) -> None:

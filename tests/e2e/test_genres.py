@@ -31,24 +31,24 @@ def test_the_library_that_is_shipped(client: httpx.Client) -> None:
     found = genres(client)
     assert list(found) == ["classical", "hip-hop", "jazz", "rock"]
     for genre in found.values():
-        assert genre["clips"] == 2
-        assert [each["clip"] for each in genre["recordings"]] == [1, 2]
-        for each in genre["recordings"]:
+        assert genre["track_count"] == 2
+        assert [each["track"] for each in genre["tracks"]] == [1, 2]
+        for each in genre["tracks"]:
             assert each["seconds"] == 12.0
             assert len(each["features"]["mfcc"]) == 13
-    assert found["jazz"]["recordings"][0]["title"] == "corner swing"
+    assert found["jazz"]["tracks"][0]["title"] == "corner swing"
     # Distorted guitars and drums are brighter and noisier than a piano and a quartet.
     rock, classical = found["rock"]["mean"], found["classical"]["mean"]
     assert rock["centroid"] > 1.5 * classical["centroid"]
     assert rock["flatness"] > 10 * classical["flatness"]
     assert rock["contrast"] < classical["contrast"]
     # As it was composed: dusty stairwell has 90 beats a minute.
-    assert found["hip-hop"]["recordings"][0]["features"]["tempo"] == pytest.approx(90, abs=2)
+    assert found["hip-hop"]["tracks"][0]["features"]["tempo"] == pytest.approx(90, abs=2)
 
 
 def test_the_mean_is_over_the_recordings(client: httpx.Client) -> None:
     for genre in genres(client).values():
-        first, second = (each["features"] for each in genre["recordings"])
+        first, second = (each["features"] for each in genre["tracks"])
         for name, mean in genre["mean"].items():
             np.testing.assert_allclose(
                 mean, (np.array(first[name]) + second[name]) / 2, rtol=1e-3, atol=1e-4
@@ -57,8 +57,8 @@ def test_the_mean_is_over_the_recordings(client: httpx.Client) -> None:
 
 def test_only_so_many_are_measured(client: httpx.Client) -> None:
     for genre in genres(client, limit=1).values():
-        assert (genre["clips"], len(genre["recordings"])) == (2, 1)
-        assert genre["mean"]["centroid"] == genre["recordings"][0]["features"]["centroid"]
+        assert (genre["track_count"], len(genre["tracks"])) == (2, 1)
+        assert genre["mean"]["centroid"] == genre["tracks"][0]["features"]["centroid"]
     detail = problem(client.get("/genres", params={"limit": 0}), 422, "invalid-parameter")
     assert "limit: Input should be greater than or equal to 1" in detail
 
@@ -70,7 +70,7 @@ def test_ones_own_library(tmp_path: Path) -> None:
     (tmp_path / "drone" / "b.wav").write_bytes(b"no sound")
     with serve(genres_dir=tmp_path, models_dir=tmp_path) as client:
         drone = genres(client)["drone"]
-        recording, broken = drone["recordings"]
+        recording, broken = drone["tracks"]
         assert recording["title"] == "a tone"
         assert recording["features"]["rolloff"] == pytest.approx(1000, abs=22)
         assert recording["features"]["zero_crossing_rate"] == pytest.approx(2000, abs=2)
@@ -78,7 +78,7 @@ def test_ones_own_library(tmp_path: Path) -> None:
         assert "not sound in a format that is accepted" in broken["error"]
         assert "characteristics" not in broken
         (tmp_path / "drone" / "a_tone.wav").write_bytes(encode(tone(500, 3.0, 22_050), 22_050))
-        again = genres(client)["drone"]["recordings"][0]
+        again = genres(client)["drone"]["tracks"][0]
         assert again["features"]["zero_crossing_rate"] == pytest.approx(1000, abs=2)
         shutil.rmtree(tmp_path / "drone")
         assert genres(client) == {}
@@ -94,8 +94,8 @@ def test_the_library_can_be_heard(tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     with serve(genres_dir=tmp_path, models_dir=tmp_path) as client:
-        for clip, name in enumerate(("drone/a_low.wav", "drone/b_high.flac"), start=1):
-            response = client.get("/recording", params={"genre": "drone", "clip": clip})
+        for track, name in enumerate(("drone/a_low.wav", "drone/b_high.flac"), start=1):
+            response = client.get("/recording", params={"genre": "drone", "track": track})
             assert response.content == files[name]
             assert response.headers["content-type"].startswith("audio/")
         for asked, status, content in (
@@ -117,8 +117,8 @@ def test_the_library_can_be_heard(tmp_path: Path) -> None:
             size = len(files["drone/a_low.wav"])
             expected = {206: f"bytes 0-3/{size}", 416: f"bytes */{size}"}.get(status)
             assert response.headers.get("content-range") == expected
-        response = client.get("/recording", params={"genre": "drone", "clip": 3})
-        assert problem(response, 422, "invalid-parameter") == "drone has the clips 1 to 2, got 3"
+        response = client.get("/recording", params={"genre": "drone", "track": 3})
+        assert problem(response, 422, "invalid-parameter") == "drone has the tracks 1 to 2, got 3"
         response = client.get("/recording", params={"genre": ".."})
         detail = problem(response, 422, "invalid-parameter")
         assert detail == "unknown genre '..'; accepted: drone"

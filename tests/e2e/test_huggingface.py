@@ -76,7 +76,7 @@ def test_errors_reach_the_client(client: ServerClient) -> None:
     assert error.value.response.json()["type"] == "/problems/unsupported-format"
     with pytest.raises(HfHubHTTPError) as error:
         ask(SIREN, model=address(client, "/hf/urban-sound?window=hamming"))
-    assert error.value.response.json()["type"] == "/problems/checkpoint-unavailable"
+    assert error.value.response.json()["type"] == "/problems/invalid-parameter"
 
 
 BAD_QUESTIONS: dict[str, tuple[Mapping[str, object], str]] = {

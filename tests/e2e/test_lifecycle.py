@@ -100,9 +100,9 @@ def test_what_was_accepted_is_answered_after_the_listener_has_closed(root: Path)
         batch = Unfinished(client, f"{URBAN}/batch", "multipart/form-data; boundary=x", size)
         batch.send(first)
         lines = batch.answer()
-        assert json.loads(lines.readline())["answer"]["label"] == "siren"
+        assert json.loads(lines.readline())["result"]["label"] == "siren"
         with connect(
-            f"ws://{client.base_url.netloc.decode()}/stream/urban-sound?rate=16000"
+            f"ws://{client.base_url.netloc.decode()}/stream/urban-sound?sample_rate=16000"
         ) as live:
             live.send(pcm(make("siren", 1, seconds=1.2)))
             assert json.loads(live.recv(timeout=PATIENCE_SECONDS))["label"] == "siren"
@@ -117,7 +117,7 @@ def test_what_was_accepted_is_answered_after_the_listener_has_closed(root: Path)
             answer = request.answer()
             assert (answer.status, json.load(answer)["label"]) == (200, "siren")
         batch.send(second)
-        assert json.loads(lines.readline())["answer"]["label"] == "siren"
+        assert json.loads(lines.readline())["result"]["label"] == "siren"
         assert lines.read() == b""
         assert client.wait() == 0
 
@@ -170,7 +170,7 @@ def test_a_new_checkpoint_replaces_the_old_one_when_it_has_proved_itself(root: P
         assert (heard(client), explained()) == (("siren", "siren"), "siren")
         begun = accepted(client, f"Authorization: Bearer {token}")
         save_constant(root, "dog_bark")
-        save_constant(root, "drilling", window="hamming")
+        save_constant(root, "drilling", name="hamming")
         assert heard(client) == ("siren", "siren")
         assert client.post("/admin/reload").json() == {
             "replaced": ["urban-sound/hann"],

@@ -108,9 +108,9 @@ def test_requests_are_counted_by_template(server: ServerClient) -> None:
         "earshot_request_duration_seconds_sum", route=CLASSIFY, method="POST", status="200"
     )
     assert 0 < seconds < 60
-    refusals = {"unsupported-format": 1, "method-not-allowed": 1, "not-found": 2, "overloaded": 0}
-    for reason, count in refusals.items():
-        assert change("earshot_refusals_total", reason=reason) == count
+    problems = {"unsupported-format": 1, "method-not-allowed": 1, "not-found": 2, "overloaded": 0}
+    for problem_type, count in problems.items():
+        assert change("earshot_problems_total", type=problem_type) == count
 
 
 def test_each_block_passes_each_stage(server: ServerClient) -> None:
@@ -130,7 +130,9 @@ def test_each_block_passes_each_stage(server: ServerClient) -> None:
     assert change("earshot_batch_clips_bucket", le="1.0") == 1
     assert change("earshot_audio_seconds_total") == pytest.approx(42)
     for label in set(labels):
-        count = change("earshot_predictions_total", task="urban-sound", window="hann", label=label)
+        count = change(
+            "earshot_predictions_total", task="urban-sound", checkpoint="hann", label=label
+        )
         assert count == labels.count(label)
     after = figures(server)
     assert get(after, "earshot_queue_clips") == 0
@@ -146,11 +148,13 @@ def test_files_of_a_batch_count_one_by_one(server: ServerClient) -> None:
         found.extend(json.loads(line) for line in answer.text.splitlines())
 
     change = changes(server, work)
-    labels = [line["answer"]["label"] for line in found if "answer" in line]
+    labels = [line["result"]["label"] for line in found if "result" in line]
     assert len(labels) == 2
-    count = change("earshot_predictions_total", task="urban-sound", window="hann", label=labels[0])
+    count = change(
+        "earshot_predictions_total", task="urban-sound", checkpoint="hann", label=labels[0]
+    )
     assert count == 2
-    assert change("earshot_refusals_total", reason="unsupported-format") == 1
+    assert change("earshot_problems_total", type="unsupported-format") == 1
     request = {"route": f"{CLASSIFY}/batch", "method": "POST", "status": "200"}
     assert change("earshot_requests_total", **request) == 1
 
@@ -160,7 +164,7 @@ def test_live_sound_is_counted_by_the_hop(server: ServerClient) -> None:
 
     def work() -> None:
         address = f"ws://{server.base_url.host}:{server.base_url.port}/stream/urban-sound"
-        with connect(f"{address}?rate={RATE}&hop=2&name=secret-query") as connection:
+        with connect(f"{address}?sample_rate={RATE}&hop_seconds=2&name=secret-query") as connection:
             assert connection.response is not None
             assert len(connection.response.headers["X-Request-ID"]) == 32
             connection.send((make("siren", 7, seconds=4.5) * 32_767).astype("<i2").tobytes())
@@ -173,7 +177,9 @@ def test_live_sound_is_counted_by_the_hop(server: ServerClient) -> None:
     assert change("earshot_audio_seconds_total") == 4
     assert change("earshot_stage_duration_seconds_count", stage="features") == 2
     for label in set(labels):
-        count = change("earshot_predictions_total", task="urban-sound", window="hann", label=label)
+        count = change(
+            "earshot_predictions_total", task="urban-sound", checkpoint="hann", label=label
+        )
         assert count == labels.count(label)
 
 
@@ -190,9 +196,9 @@ def test_overload_and_deadline_are_told_apart(store: Path) -> None:
         settled(client)
         assert post(client, WAV).json()["type"] == "/problems/deadline"
         found = settled(client)
-    assert get(found, "earshot_refusals_total", reason="overloaded") == 1
-    assert get(found, "earshot_refusals_total", reason="deadline") == 1
-    assert get(found, "earshot_refusals_total", reason="incomplete-body") == 1
+    assert get(found, "earshot_problems_total", type="overloaded") == 1
+    assert get(found, "earshot_problems_total", type="deadline") == 1
+    assert get(found, "earshot_problems_total", type="incomplete-body") == 1
 
 
 def test_processes_of_one_folder_are_added_up(
@@ -297,7 +303,7 @@ def test_the_log_holds_nothing_of_a_request_but_its_shape(store: Path) -> None:
         client.get("/secret-path", headers={"X-Secret": "secret-header"})
         client.get("/classify/secret-task?window=secret-window")
         address = f"ws://{client.base_url.host}:{client.base_url.port}/stream/urban-sound"
-        with connect(f"{address}?rate={RATE}&name=secret-query") as connection:
+        with connect(f"{address}?sample_rate={RATE}&name=secret-query") as connection:
             connection.send(b"\0" * 100)
         client.get("/nothing", headers={"X-Request-ID": "the-last"})
         log_entry(client, "the-last")

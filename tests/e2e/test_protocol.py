@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 
-from app.server.connections import LARGEST_HEAD
+from app.server.connections import MAX_HEAD_BYTES
 
 CHUNKED = b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
 
@@ -33,7 +33,7 @@ def to_the_end(connection: socket.socket) -> bytes:
 )
 def test_a_head_without_an_end_is_refused(client: httpx.Client, beginning: bytes) -> None:
     with connect(client) as connection:
-        connection.sendall(beginning + b"a" * LARGEST_HEAD)
+        connection.sendall(beginning + b"a" * MAX_HEAD_BYTES)
         refusal = to_the_end(connection)
     assert refusal.startswith(b"HTTP/1.1 400 ")
     assert refusal.endswith(b"\r\n\r\nThe request's headers are too large.")
@@ -43,13 +43,13 @@ def test_trailers_without_an_end_are_refused(client: httpx.Client) -> None:
     with connect(client) as connection:
         connection.sendall(CHUNKED)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 405 ")
-        connection.sendall(b"a: " + b"a" * LARGEST_HEAD)
+        connection.sendall(b"a: " + b"a" * MAX_HEAD_BYTES)
         refusal = to_the_end(connection)
     assert refusal.endswith(b"\r\n\r\nThe request's headers are too large.")
 
 
 def test_a_large_head_and_a_larger_body_are_read(client: httpx.Client) -> None:
-    headers = {"Cookie": "a" * (LARGEST_HEAD - 1000), "Content-Type": "audio/wav"}
+    headers = {"Cookie": "a" * (MAX_HEAD_BYTES - 1000), "Content-Type": "audio/wav"}
     response = client.post("/classify/urban-sound", content=bytes(300_000), headers=headers)
     assert response.status_code == 415
     assert client.get("/healthz", headers=headers).status_code == 200

@@ -18,7 +18,7 @@ def test_health(client: httpx.Client) -> None:
 
 def test_models_have_the_metrics_of_their_cards(client: httpx.Client) -> None:
     [model] = client.get("/models").json()["models"]
-    assert (model["task"], model["window"], model["status"]) == ("urban-sound", "hann", "loaded")
+    assert (model["task"], model["name"], model["status"]) == ("urban-sound", "hann", "loaded")
     assert model["clip_seconds"] == 4.0
     assert len(model["labels"]) == 10
     assert model["metrics"]["overall"]["accuracy"] >= 0.9

@@ -41,14 +41,14 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, str], dict[str, ob
     return response.status, headers, json.load(response)
 
 
-def refusals(client: ServerClient, reason: str) -> float:
-    wanted = f'earshot_refusals_total{{reason="{reason}"}} '
+def count_problems(client: ServerClient, problem_type: str) -> float:
+    wanted = f'earshot_problems_total{{type="{problem_type}"}} '
     lines = client.get("/metrics").text.splitlines()
     return sum(float(line.removeprefix(wanted)) for line in lines if line.startswith(wanted))
 
 
 def test_a_head_that_does_not_end_is_refused(hurried: ServerClient) -> None:
-    before = refusals(hurried, "too-slow")
+    before = count_problems(hurried, "too-slow")
     with connected(hurried) as slow:
         slow.sendall(HEAD.encode())
         status, headers, told = answer(slow)
@@ -58,7 +58,7 @@ def test_a_head_that_does_not_end_is_refused(hurried: ServerClient) -> None:
     assert told["request_id"] == headers["x-request-id"]
     assert headers["content-type"] == "application/problem+json"
     assert (headers["connection"], headers["x-content-type-options"]) == ("close", "nosniff")
-    assert refusals(hurried, "too-slow") == before + 1
+    assert count_problems(hurried, "too-slow") == before + 1
 
 
 def test_a_connection_that_says_nothing_is_closed_without_a_word(hurried: ServerClient) -> None:
@@ -86,7 +86,7 @@ def test_a_refused_body_is_not_waited_for(hurried: ServerClient) -> None:
 
 
 def test_live_sound_that_does_not_come_is_not_waited_for(hurried: ServerClient) -> None:
-    address = f"ws://{hurried.base_url.netloc.decode()}/stream/urban-sound?rate=16000"
+    address = f"ws://{hurried.base_url.netloc.decode()}/stream/urban-sound?sample_rate=16000"
     with connect(address) as live, pytest.raises(ConnectionClosed) as closed:
         live.recv(timeout=PATIENCE_SECONDS)
     assert closed.value.rcvd is not None
@@ -131,7 +131,7 @@ def test_slow_bodies_give_way_when_places_are_short(siren_store: Path) -> None:
         assert response.json()["label"] == "siren"
         gone = slow[0].answer()
         assert (gone.status, gone.headers["retry-after"]) == (503, "1")
-        assert "another request needed the place" in json.load(gone)["detail"]
+        assert "another request needed the slot" in json.load(gone)["detail"]
         for request in slow[1:]:  # nobody needs theirs
             request.send(SIREN)
             assert json.load(request.answer())["label"] == "siren"

@@ -47,9 +47,9 @@ def get(client: httpx.Client, **query: str | int | float) -> httpx.Response:
 
 
 @pytest.mark.parametrize("genre", GENRES)
-@pytest.mark.parametrize("clip", [1, 2])
-def test_every_genre_has_two_pictures(client: httpx.Client, genre: str, clip: int) -> None:
-    pixels = picture(get(client, genre=genre, clip=clip))
+@pytest.mark.parametrize("track", [1, 2])
+def test_every_genre_has_two_pictures(client: httpx.Client, genre: str, track: int) -> None:
+    pixels = picture(get(client, genre=genre, track=track))
     assert pixels.shape == (500, 1000, 3)
     assert pixels.std() > 30  # not blank
 
@@ -85,7 +85,7 @@ def test_the_picture_is_kept_by_its_etag(client: httpx.Client) -> None:
         ({}, "the query parameter genre is required"),
         ({"genre": "polka"}, "unknown genre 'polka'; accepted: classical, hip-hop, jazz, rock"),
         ({"genre": "../.."}, "unknown genre '../..'; accepted: classical, hip-hop, jazz, rock"),
-        ({"genre": "jazz", "clip": 3}, "jazz has the clips 1 to 2, got 3"),
+        ({"genre": "jazz", "track": 3}, "jazz has the tracks 1 to 2, got 3"),
         ({"genre": "jazz", "width": 9}, "width: Input should be greater than or equal to 200"),
         ({"genre": "jazz", "window": "flat"}, "'hann', 'hamming' or 'rectangular', got 'flat'"),
         ({"genre": "jazz", "colour_map": "jet"}, "'magma', 'inferno', 'viridis'"),
@@ -111,13 +111,13 @@ def test_ones_own_library_and_a_tone_where_it_belongs(tmp_path: Path) -> None:
     (tmp_path / "broken" / "a.wav").write_bytes(b"no sound")
     with serve(genres_dir=tmp_path, models_dir=tmp_path) as client:
         rows = []
-        for clip in (1, 2, 3):
-            pixels = picture(get(client, genre="drone", clip=clip, colour_map="gray"))
+        for track in (1, 2, 3):
+            pixels = picture(get(client, genre="drone", track=track, colour_map="gray"))
             column = pixels[50:440, 400, 0]
             rows.append(int(column.argmax()))
         assert rows[0] - rows[1] == pytest.approx(rows[1] - rows[2], abs=2)
         assert rows[0] - rows[1] > 30
-        assert "1 to 3" in get(client, genre="drone", clip=4).json()["detail"]
+        assert "1 to 3" in get(client, genre="drone", track=4).json()["detail"]
         assert get(client, genre="broken").status_code == 415
         # A recording that was changed is drawn anew.
         first = get(client, genre="drone").content
@@ -189,13 +189,13 @@ def test_windows_side_by_side(client: httpx.Client) -> None:
 
 
 def test_genres_side_by_side(client: httpx.Client) -> None:
-    response = get(client, compare="genres", format="json", clip=2)
+    response = get(client, compare="genres", format="json", track=2)
     shown = response.json()["spectrograms"]
     assert [each["title"] for each in shown] == GENRES
     for each in shown:
-        alone = get(client, genre=each["title"], clip=2, format="json", width=250).json()
+        alone = get(client, genre=each["title"], track=2, format="json", width=250).json()
         assert alone["spectrograms"][0]["decibels"] == each["decibels"]
-    assert picture(get(client, compare="genres", clip=2)).std() > 30
+    assert picture(get(client, compare="genres", track=2)).std() > 30
 
 
 def test_recordings_of_different_lengths_are_filled_up_with_nan(tmp_path: Path) -> None:

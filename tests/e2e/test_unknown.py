@@ -43,7 +43,7 @@ def answer(client: httpx.Client, samples: np.ndarray) -> dict:
 
 
 def test_the_card_says_what_was_learned_and_what_was_measured(cautious_store: Path) -> None:
-    card = store.load(cautious_store, "urban-sound", "hann").card
+    card = store.load(cautious_store, store.ModelKey("urban-sound", "hann")).card
     assert card.ood is not None
     assert card.ood.foreign == ("esc50: airplane", "esc50: cat")
     assert card.ood.threshold is not None
@@ -60,7 +60,8 @@ def test_the_card_says_what_was_learned_and_what_was_measured(cautious_store: Pa
 def test_the_labels_are_what_they_were(trained_store: Path, cautious_store: Path) -> None:
     """The same network: of 16 clips, int8 may turn one over."""
     before, after = (
-        store.load(root, "urban-sound", "hann").card for root in (trained_store, cautious_store)
+        store.load(root, store.ModelKey("urban-sound", "hann")).card
+        for root in (trained_store, cautious_store)
     )
     assert before.familiarity is None
     assert before.metrics is not None
