@@ -88,13 +88,12 @@ def test_a_long_recording_has_a_timeline(client: httpx.Client) -> None:
     assert (first["start"], first["label"]) == (0, "siren")
     assert (second["end"], second["label"]) == (12.5, "drilling")
     assert first["end"] == second["start"] == pytest.approx(6, abs=2)
-    finer = post(client, encode(scene), hop_seconds="0.5", min_segment_seconds="2.5").json()[
-        "segments"
-    ]
+    options = {"hop_seconds": "0.5", "min_segment_seconds": "2.5"}
+    finer = post(client, encode(scene), **options).json()["segments"]
     assert [segment["label"] for segment in finer] == ["siren", "drilling"]
-    shares = answer["label_fractions"]
-    assert shares["siren"] == pytest.approx(first["end"] / 12.5, abs=1e-3)
-    assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+    fractions = answer["label_fractions"]
+    assert fractions["siren"] == pytest.approx(first["end"] / 12.5, abs=1e-3)
+    assert sum(fractions.values()) == pytest.approx(1, abs=1e-3)
     merged = post(client, encode(scene), min_segment_seconds="7").json()["segments"]
     assert [(s["start"], s["end"]) for s in merged] == [(0, 12.5)]
 

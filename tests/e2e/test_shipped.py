@@ -9,12 +9,16 @@ import pytest
 from app.audio.stft import WINDOWS, WindowName
 from app.checkpoints import store
 from app.checkpoints.card import Card
+from tests.support.cards import CARD
 from tests.support.serving import ServerClient, serve
-from training.tasks import LABELS
 
 ROOT = Path(__file__).parents[2]
 STORE = ROOT / "models_store"
-TASKS = ("emotion", "urban-sound")
+LABELS = {
+    "emotion": ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised"),
+    "urban-sound": CARD.labels,
+}
+TASKS = tuple(LABELS)
 CLIPS = 80
 EMODB_SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14")
 RAVDESS_EMOTIONS = {

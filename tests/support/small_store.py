@@ -7,16 +7,13 @@ import onnx
 from onnx import TensorProto, helper
 
 from app.checkpoints import store
-from tests.support.cards import CARD
-from training.tasks import LABELS
-
-URBAN = LABELS["urban-sound"]
+from tests.support.cards import CARD, LABELS
 
 
-def save_constant(root: Path, label: str, *, name: str = "hann", labels: int = len(URBAN)) -> None:
+def save_constant(root: Path, label: str, *, name: str = "hann", labels: int = len(LABELS)) -> None:
     """Write a checkpoint for urban-sound that answers `label` with `labels` logits."""
     bias = np.zeros(labels, np.float32)
-    bias[URBAN.index(label)] = 5
+    bias[LABELS.index(label)] = 5
     graph = helper.make_graph(
         [
             helper.make_node("GlobalAveragePool", ["x"], ["mean"]),
