@@ -1,5 +1,6 @@
-"""A checkpoint that knows what it does not know, from its export to its answers."""
+"""A checkpoint that rejects out-of-distribution sounds, from its export to its answers."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,26 +8,29 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from training.card_tables import measured_cards, ood_table
 
 from app.checkpoints import store
 from earshot.cli import main
 from tests.support.serving import serve
 from tests.support.sounds import SOUNDS, encode, make, write_esc50
-from training.tables import familiarity_table, measured_cards
 
 
 @pytest.fixture(scope="module")
 def cautious_store(
     trained_store: Path, sound_corpus: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The run of `trained_store` exported again, now that there are foreign sounds as well."""
+    """The run of `trained_store` exported again, now with out-of-distribution sounds."""
     root = tmp_path_factory.mktemp("cautious")
-    data = root / "data"
+    data, run = root / "data", root / "run"
     shutil.copytree(sound_corpus, data)
     write_esc50(data, clips=16)
-    places = ("--data", str(data), "--cache", str(root / "cache"), "--store", str(root / "store"))
-    main(["export", "--run", str(trained_store.parent / "run"), *places])
-    main(["evaluate", "--task", "urban-sound", *places, "--out", str(root / "report")])
+    shutil.copytree(trained_store.parent / "run", run)
+    config = json.loads((run / "config.json").read_text())
+    config |= {"source": {"path": str(data)}, "store": str(root / "store")}
+    (run / "config.json").write_text(json.dumps(config))
+    main(["export", str(run)])
+    main(["evaluate", str(run)])
     return root / "store"
 
 
@@ -45,16 +49,16 @@ def answer(client: httpx.Client, samples: np.ndarray) -> dict:
 def test_the_card_says_what_was_learned_and_what_was_measured(cautious_store: Path) -> None:
     card = store.load(cautious_store, store.ModelKey("urban-sound", "hann")).card
     assert card.ood is not None
-    assert card.ood.foreign == ("esc50: airplane", "esc50: cat")
+    assert card.ood.trained_on == ("esc50: airplane", "esc50: cat")
     assert card.ood.threshold is not None
     assert card.metrics is not None
     assert card.metrics.ood is not None
-    [(kind, scores)] = card.metrics.ood.foreign.items()
+    [(kind, scores)] = card.metrics.ood.by_source.items()
     assert (kind, scores.clips) == ("ESC-50-master", 16)
     assert scores.auroc > 0.9
-    assert card.metrics.ood.answered == pytest.approx(0.95, abs=0.07)
+    assert card.metrics.ood.coverage == pytest.approx(0.95, abs=0.07)
     row = f"| urban-sound | hann | ESC-50-master | 16 | {scores.auroc:.3f} |"
-    assert row in familiarity_table(measured_cards(cautious_store))
+    assert row in ood_table(measured_cards(cautious_store))
 
 
 def test_the_labels_are_what_they_were(trained_store: Path, cautious_store: Path) -> None:
@@ -63,7 +67,7 @@ def test_the_labels_are_what_they_were(trained_store: Path, cautious_store: Path
         store.load(root, store.ModelKey("urban-sound", "hann")).card
         for root in (trained_store, cautious_store)
     )
-    assert before.familiarity is None
+    assert before.ood is None
     assert before.metrics is not None
     assert after.metrics is not None
     assert after.metrics.overall.accuracy == pytest.approx(
@@ -72,7 +76,7 @@ def test_the_labels_are_what_they_were(trained_store: Path, cautious_store: Path
 
 
 @pytest.mark.parametrize("kind", ["airplane", "can_opening", "cat"])
-def test_a_foreign_sound_has_no_label(cautious: httpx.Client, kind: str) -> None:
+def test_an_out_of_distribution_sound_has_no_label(cautious: httpx.Client, kind: str) -> None:
     found = answer(cautious, make(kind, 12_345))
     assert (found["label"], found["reason"], found["probability"]) == (
         None,
