@@ -10,9 +10,12 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from app.api.api_keys import make_key
-from app.audio.stft import WINDOWS, analysis_window
+from app.api.api_keys import new_key
+from app.audio.mel import hz_to_mel, mel_to_hz
+from app.audio.stft import WINDOWS, WindowName, analysis_window
 from app.checkpoints import store
+from app.checkpoints.store import ModelKey
+from earshot.audio_formats import ACCEPTED_FORMATS, AUDIO_SUFFIXES
 from tests.support.serving import ServerClient, serve
 from tests.support.small_store import save_constant
 from tests.support.sounds import RATE, encode, make
@@ -21,27 +24,49 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 Browser, Page, expect = playwright.Browser, playwright.Page, playwright.expect
 
 SHIPPED = Path(__file__).parents[2] / "models_store"
-PATIENCE_MS = 60_000
+TIMEOUT_MS = 60_000
+WILDCARDS = {"audio/*", "video/*"}
+FAULTS = ("bearing_worn", "belt_slipping", *(f"fault_{number}" for number in range(8)))
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerClient]:
-    """Both tasks, and for urban-sound two windows: hann's network serves hamming too.
+    """Serve emotion, urban-sound with three windows, one damaged, and a task of another name.
 
-    They name all that can be heard: to a shipped checkpoint, sounds made by arithmetic may well
-    be unfamiliar.
+    The networks are those of the hann windows. They give every clip a label: to a shipped
+    checkpoint, sounds made by arithmetic may well be out of distribution.
     """
     root = tmp_path_factory.mktemp("store")
-    for task, window in (("emotion", "hann"), ("urban-sound", "hann"), ("urban-sound", "hamming")):
-        shipped = store.load(SHIPPED, task, "hann")
-        config = shipped.card.input.model_copy(update={"window": window})
-        familiarity = shipped.card.ood
-        assert familiarity is not None
-        names_all = familiarity.model_copy(update={"threshold": None})
-        card = shipped.card.model_copy(update={"input": config, "familiarity": names_all})
-        store.save(root, card, {name: shipped.folder / name for name in card.files})
+    save_copy(root, "emotion", ModelKey("emotion", "hann"))
+    save_copy(root, "urban-sound", ModelKey("urban-sound", "hann"))
+    save_copy(root, "urban-sound", ModelKey("urban-sound", "hamming"), window="hamming")
+    save_copy(root, "urban-sound", ModelKey("machine-faults", "small-network"), labels=FAULTS)
+    (root / "urban-sound" / "rectangular").mkdir()
     with serve(models_dir=root) as client:
         yield client
+
+
+def save_copy(
+    root: Path,
+    source: str,
+    key: ModelKey,
+    *,
+    window: WindowName = "hann",
+    labels: tuple[str, ...] | None = None,
+) -> None:
+    """Save the shipped hann checkpoint of the task `source` under another key."""
+    shipped = store.load(SHIPPED, ModelKey(source, "hann"))
+    card = shipped.card
+    assert card.ood is not None
+    changes = {
+        **key._asdict(),
+        "labels": labels or card.labels,
+        "input": card.input.model_copy(update={"window": window}),
+        "ood": card.ood.model_copy(update={"threshold": None}),
+        "metrics": None if labels else card.metrics,
+    }
+    files = {name: shipped.folder / name for name in card.files}
+    store.save(root, card.model_copy(update=changes), files)
 
 
 @pytest.fixture(scope="module")
@@ -54,43 +79,43 @@ def browser() -> Iterator[Browser]:
         chromium = driver.chromium.launch(
             executable_path=path, args=["--use-fake-device-for-media-stream"]
         )
-        expect.set_options(timeout=PATIENCE_MS)
+        expect.set_options(timeout=TIMEOUT_MS)
         yield chromium
         chromium.close()
 
 
 @contextmanager
 def watched(browser: Browser, server: ServerClient) -> Iterator[Page]:
-    """A new page, which must ask nobody but the server, and complain of nothing."""
+    """Open a page, which may send requests to the server alone, and log no error."""
     context = browser.new_context(base_url=str(server.base_url))
     page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    strangers, complaints = [], []
+    page.set_default_timeout(TIMEOUT_MS)
+    foreign_requests, errors = [], []
     own = urlsplit(str(server.base_url)).netloc
 
-    def asked(request: playwright.Request) -> None:
+    def on_request(request: playwright.Request) -> None:
         address = urlsplit(request.url)
         if address.scheme != "blob" and address.netloc != own:
-            strangers.append(request.url)
+            foreign_requests.append(request.url)
 
-    def answered(response: playwright.Response) -> None:
-        # What /classify refuses is shown, and a key is asked for; nothing else may fail.
+    def on_response(response: playwright.Response) -> None:
+        # The page shows the problems of /classify, and asks for a key; nothing else may fail.
         if response.status >= 400 and response.status != 401 and "/classify/" not in response.url:
-            complaints.append(f"{response.status} {response.url}")
+            errors.append(f"{response.status} {response.url}")
 
-    def said(message: playwright.ConsoleMessage) -> None:
-        refused = message.text.startswith("Failed to load resource")
-        if message.type in ("error", "warning") and not refused:
-            complaints.append(message.text)
+    def on_console(message: playwright.ConsoleMessage) -> None:
+        is_response = message.text.startswith("Failed to load resource")
+        if message.type in ("error", "warning") and not is_response:
+            errors.append(message.text)
 
-    context.on("request", asked)
-    context.on("response", answered)
-    page.on("console", said)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    context.on("request", on_request)
+    context.on("response", on_response)
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     context.close()
-    assert strangers == []
-    assert complaints == []
+    assert foreign_requests == []
+    assert errors == []
 
 
 @pytest.fixture
@@ -121,38 +146,38 @@ def percent(probability: float) -> str:
     return f"{100 * probability:.{1 if probability < 0.1 else 0}f} %"
 
 
-def expect_answer(page: Page, answer: dict) -> None:
-    card = page.locator(f"article[data-window={answer['checkpoint']['window']}]")
-    headline = f"{shown(answer['label'])} {percent(answer['probability'])}"
+def expect_result(page: Page, result: dict) -> None:
+    card = page.locator(f"article[data-checkpoint={result['checkpoint']['name']}]")
+    headline = f"{shown(result['label'])} {percent(result['probability'])}"
     expect(card.locator(".headline")).to_have_text(headline)
-    bars = [shown(ranked["label"]) + percent(ranked["probability"]) for ranked in answer["ranked"]]
+    bars = [shown(ranked["label"]) + percent(ranked["probability"]) for ranked in result["ranked"]]
     expect(card.locator(".bars li")).to_have_text(bars)
-    if "segments" in answer:
+    if "segments" in result:
         cells = [
             text
-            for segment in answer["segments"]
+            for segment in result["segments"]
             for text in (shown(segment["label"]), percent(segment["probability"]))
         ]
         page.get_by_text("The timeline as a table").click()
         expect(page.locator("tbody td:nth-child(n+4)")).to_have_text(cells)
 
 
-def ask(server: ServerClient, content: bytes, task: str = "urban-sound", **query: str) -> dict:
+def classify(server: ServerClient, content: bytes, task: str = "urban-sound", **query: str) -> dict:
     query["top_k"] = "5"
     return server.post(f"/classify/{task}", params=query, files={"file": content}).json()
 
 
-def test_a_chosen_file_is_drawn_and_answered_as_the_api_answers(
+def test_a_chosen_file_is_drawn_and_classified_as_the_api_does(
     page: Page, server: ServerClient
 ) -> None:
     content = street()
     choose(page, content)
-    expect(page.locator("#spectrum[data-drawn=true]")).to_be_visible()
-    expect(page.locator("#sound-name")).to_have_text("street.wav")
-    answer = ask(server, content)
-    expect_answer(page, answer)
-    spoken = f"{shown(answer['label'])}, {percent(answer['probability'])}."
-    expect(page.get_by_role("status")).to_have_text(spoken)
+    expect(page.locator("#spectrogram[data-drawn=true]")).to_be_visible()
+    expect(page.locator("#recording-name")).to_have_text("street.wav")
+    result = classify(server, content)
+    expect_result(page, result)
+    summary = f"{shown(result['label'])}, {percent(result['probability'])}."
+    expect(page.get_by_role("status")).to_have_text(summary)
     # Blocks tell neighbours apart: they follow one another, from end to end.
     places = page.locator(".block").evaluate_all(
         "blocks => blocks.map(b => [parseFloat(b.style.left), parseFloat(b.style.width)])"
@@ -168,14 +193,15 @@ def test_a_long_file_shows_how_far_it_is(page: Page, server: ServerClient) -> No
             window.seen = [];
             new MutationObserver(() => {
                 const bar = document.querySelector("progress:not([hidden])");
-                if (bar) window.seen.push([bar.value, document.querySelector(".far").textContent]);
-            }).observe(document.querySelector("#answers"),
+                const text = document.querySelector(".progress-text");
+                if (bar) window.seen.push([bar.value, text.textContent]);
+            }).observe(document.querySelector("#results"),
                 { subtree: true, childList: true, attributes: true });
         }"""
     )
     content = street(60)
     choose(page, content)
-    expect_answer(page, ask(server, content))
+    expect_result(page, classify(server, content))
     # Blocks of eight clips of 4 s, two seconds apart; of the last, there is the answer. What
     # came together may be shown together.
     times = [[seconds / 60, f"0:{seconds}.0 of 1:00.0"] for seconds in (18, 34, 50)]
@@ -205,10 +231,10 @@ def test_a_dropped_file_and_the_other_task(page: Page, server: ServerClient) -> 
         }""",
         list(content),
     )
-    expect_answer(page, ask(server, content))
+    expect_result(page, classify(server, content))
     page.get_by_label("Emotion in a voice").check(force=True)
     expect(page.get_by_text("Do not use them to judge people")).to_be_visible()
-    expect_answer(page, ask(server, content, "emotion"))
+    expect_result(page, classify(server, content, "emotion"))
 
 
 def test_clicking_the_timeline_seeks(page: Page) -> None:
@@ -229,34 +255,70 @@ def test_windows_side_by_side(page: Page, server: ServerClient) -> None:
     content = street()
     choose(page, content)
     expect(page.get_by_label("Rectangular", exact=True)).to_be_disabled()
-    expect(page.get_by_text("Not on this server: Rectangular.")).to_be_visible()
-    hann, hamming = (ask(server, content, window=window) for window in ("hann", "hamming"))
+    models = server.get("/models").json()["models"]
+    (error,) = (model["error"] for model in models if model["status"] == "failed")
+    expect(page.get_by_text(f"Rectangular not loaded: {error}.")).to_be_visible()
+    hann, hamming = (classify(server, content, checkpoint=name) for name in ("hann", "hamming"))
     del hann["segments"], hamming["segments"]
     page.get_by_label("Hamming", exact=True).check(force=True)
-    expect_answer(page, hamming)
+    expect_result(page, hamming)
     page.get_by_label("Compare windows").check()
     expect(page.locator("article")).to_have_count(2)
-    expect_answer(page, hann)
-    expect_answer(page, hamming)
+    expect_result(page, hann)
+    expect_result(page, hamming)
     expect(page.locator(".row-name")).to_have_text(["Hann", "Hamming"])
     page.get_by_label("Emotion in a voice").check(force=True)
     expect(page.get_by_label("Compare windows")).to_be_disabled()
     expect(page.locator("article h3")).to_have_text(["Hann window, whole recording"])
 
 
+def test_a_task_that_the_page_does_not_know_by_name(page: Page, server: ServerClient) -> None:
+    content = street()
+    choose(page, content)
+    task = page.get_by_role("group", name="Listen for").get_by_role("radio")
+    expect(task).to_have_count(3)
+    page.get_by_label("Machine faults").check(force=True)
+    expect(page.get_by_text("Labels: bearing worn, belt slipping, fault 0")).to_be_visible()
+    names = page.get_by_role("group", name="Checkpoint").get_by_role("radio")
+    expect(names).to_have_count(1)
+    expect(page.get_by_label("Small network")).to_be_checked()
+    expect(page.get_by_label("Compare checkpoints")).to_be_disabled()
+    result = classify(server, content, "machine-faults")
+    assert result["label"] in FAULTS
+    expect(page.locator("article h3")).to_have_text("Small network, whole recording")
+    expect_result(page, result)
+    expect(page.locator("article .note")).to_have_text(
+        f"Version {result['checkpoint']['version']}."
+    )
+
+
+def test_the_models_are_requested_again_where_that_failed(page: Page, server: ServerClient) -> None:
+    page.route("**/models", lambda route: route.abort())
+    page.reload()
+    alert = page.get_by_role("alert").first
+    expect(alert).to_contain_text("The server cannot be reached")
+    page.unroute("**/models")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
+    expect(alert).to_be_empty()
+    content = street(2)
+    choose(page, content)
+    expect_result(page, classify(server, content))
+
+
 def test_a_problem_is_told_and_nothing_else_lost(page: Page, server: ServerClient) -> None:
     content = street(2)
     choose(page, content)
-    answer = ask(server, content)
-    expect_answer(page, answer)
+    result = classify(server, content)
+    expect_result(page, result)
     text = b"These are notes, not sound.\n" * 9
     choose(page, text, "notes.wav")
     problem = server.post("/classify/urban-sound", files={"file": text}).json()
     alert = page.get_by_role("alert")
     for words in ("notes.wav", problem["title"], problem["detail"]):
         expect(alert).to_contain_text(words)
-    expect(page.locator("#sound-name")).to_have_text("street.wav")
-    expect_answer(page, answer)
+    expect(page.locator("#recording-name")).to_have_text("street.wav")
+    expect_result(page, result)
     choose(page, content)
     expect(alert).to_be_empty()
 
@@ -268,31 +330,31 @@ def test_a_server_that_is_gone_is_told_and_asked_again(page: Page, server: Serve
     expect(page.locator("article")).to_contain_text("The server cannot be reached")
     page.unroute("**/classify/**")
     page.get_by_role("button", name="Try again").click()
-    expect_answer(page, ask(server, content))
+    expect_result(page, classify(server, content))
 
 
 def test_silence_is_nothing_known(page: Page) -> None:
     choose(page, encode(np.zeros(10 * RATE, np.float32)))
-    expect(page.locator(".headline")).to_have_text("nothing known")
+    expect(page.locator(".headline")).to_have_text("nothing recognised")
     reason = "there is nothing to hear"
     expect(page.locator(".reason")).to_have_text(reason)
-    expect(page.get_by_role("status")).to_have_text(f"nothing known, {reason}.")
-    expect(page.locator(".block")).to_have_text(["nothing known"])
+    expect(page.get_by_role("status")).to_have_text(f"nothing recognised, {reason}.")
+    expect(page.locator(".block")).to_have_text(["nothing recognised"])
 
 
 def test_silence_after_a_sound_is_in_the_timeline(page: Page, server: ServerClient) -> None:
     content = encode(np.concatenate([make("drilling", 1, 8), np.zeros(12 * RATE, np.float32)]))
-    answer = ask(server, content)
-    *before, silence = [segment["label"] for segment in answer["segments"]]
+    result = classify(server, content)
+    *before, silence = [segment["label"] for segment in result["segments"]]
     assert silence is None
     choose(page, content)
-    expect(page.locator(".block")).to_have_text([*map(shown, before), "nothing known"])
+    expect(page.locator(".block")).to_have_text([*map(shown, before), "nothing recognised"])
     legend = page.get_by_label("Labels along the recording").get_by_role("listitem")
-    shares = [f"{shown(x)}, {percent(answer['shares'][x])} of the time" for x in before]
-    expect(legend).to_have_text([*dict.fromkeys(shares), "nothing known"])
+    fractions = [f"{shown(x)}, {percent(result['label_fractions'][x])} of the time" for x in before]
+    expect(legend).to_have_text([*dict.fromkeys(fractions), "nothing recognised"])
     page.get_by_text("The timeline as a table").click()
     last = page.locator("tbody tr").last.locator("td:nth-child(n+4)")
-    expect(last).to_have_text(["nothing known: there is nothing to hear", ""])
+    expect(last).to_have_text(["nothing recognised: there is nothing to hear", ""])
 
 
 def test_by_keyboard_alone(page: Page) -> None:
@@ -311,7 +373,7 @@ def test_by_keyboard_alone(page: Page) -> None:
         page.keyboard.press("Enter")
     tab_to("#examples button:nth-child(4)")
     page.keyboard.press("Enter")
-    expect(page.locator("#sound-name")).to_have_text("Street scene (synthesised)")
+    expect(page.locator("#recording-name")).to_have_text("Street scene (synthesised)")
     tab_to("input[name=task]:checked")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_label("Emotion in a voice")).to_be_checked()
@@ -332,11 +394,13 @@ def test_by_keyboard_alone(page: Page) -> None:
     expect(page.get_by_role("button", name="Play")).to_be_visible()
 
 
-def test_what_the_browser_cannot_play_is_answered(page: Page, server: ServerClient) -> None:
+def test_a_file_that_the_browser_cannot_play_is_classified(
+    page: Page, server: ServerClient
+) -> None:
     content = encode(make("siren", 1), container="AIFF")
     choose(page, content, "siren.aiff")
-    expect_answer(page, ask(server, content))
-    expect(page.get_by_text("This browser cannot draw or play this format")).to_be_visible()
+    expect_result(page, classify(server, content))
+    expect(page.get_by_text("This browser cannot draw or play this recording")).to_be_visible()
     expect(page.get_by_role("button", name="Play")).to_be_disabled()
 
 
@@ -346,9 +410,9 @@ def test_the_microphone(page: Page) -> None:
     # The fake microphone beeps once a second.
     expect(page.locator("#record")).to_have_text(re.compile(r"Stop \d:(0[2-9]|[1-5]\d)"))
     page.locator("#record").click()
-    expect(page.locator("#sound-name")).to_have_text("Your recording")
+    expect(page.locator("#recording-name")).to_have_text("Your recording")
     expect(page.locator(".headline")).to_be_visible()
-    expect(page.locator("#sound-facts")).to_contain_text("webm")
+    expect(page.locator("#recording-info")).to_contain_text("webm")
     page.get_by_role("slider").press("End")
     page.get_by_role("slider").press("Home")
     page.get_by_role("button", name="Play").click()
@@ -387,7 +451,7 @@ def test_the_gallery_shows_and_plays_each_genre(page: Page) -> None:
     picture.scroll_into_view_if_needed()
     expect(picture).to_have_js_property("complete", True)
     gallery.get_by_role("button", name="Listen to jazz").click()
-    expect(page.locator("#sound-name")).to_have_text("lamplight vibes (jazz)")
+    expect(page.locator("#recording-name")).to_have_text("lamplight vibes (jazz)")
     expect(page.locator(".headline")).to_be_visible()
     expect(page.locator("#clock")).to_be_in_viewport()
 
@@ -401,7 +465,8 @@ def test_the_spectrogram_sees_what_the_service_sees(page: Page) -> None:
                 const { Fft, analysisWindow } = await import("/web/fft.js");
                 const window = analysisWindow(name, signal.length);
                 const power = new Float32Array(signal.length / 2 + 1);
-                new Fft(signal.length).power(signal.map((value, i) => value * window[i]), power);
+                const windowed = signal.map((value, i) => value * window[i]);
+                new Fft(signal.length).computePower(windowed, power);
                 return [...power];
             }""",
             [signal.tolist(), window],
@@ -410,6 +475,28 @@ def test_the_spectrogram_sees_what_the_service_sees(page: Page) -> None:
         np.testing.assert_allclose(
             power, np.abs(np.fft.rfft(signal * expected)) ** 2, rtol=1e-3, atol=1e-8
         )
+
+
+def test_the_mel_scale_is_that_of_the_service(page: Page) -> None:
+    hertz = [0.0, 440.0, 999.0, 1000.0, 1001.0, 11_025.0]
+    mels, back = page.evaluate(
+        """async hertz => {
+            const { hzToMel, melToHz } = await import("/web/spectrogram.js");
+            const mels = hertz.map(hzToMel);
+            return [mels, mels.map(melToHz)];
+        }""",
+        hertz,
+    )
+    np.testing.assert_allclose(mels, hz_to_mel(np.array(hertz)), rtol=1e-9)
+    np.testing.assert_allclose(back, mel_to_hz(np.array(mels)), rtol=1e-9)
+
+
+def test_the_page_names_the_formats_of_the_service(page: Page) -> None:
+    accept = page.get_by_label("Choose a file").get_attribute("accept")
+    assert set(AUDIO_SUFFIXES) == {part.strip() for part in accept.split(",")} - WILDCARDS
+    note = page.locator("#formats").text_content()
+    for name in re.sub(r" \(.*?\)", "", ACCEPTED_FORMATS.replace(" and ", ", ")).split(", "):
+        assert re.search(rf"\b{name}\b", note), name
 
 
 def test_the_theme_follows_the_system_until_one_is_chosen(page: Page) -> None:
