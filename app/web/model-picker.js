@@ -2,7 +2,7 @@
 import { createRadio, getElement } from "./dom.js";
 import { compareTasks, formatCaution, formatLabel, formatName, formatTask } from "./format.js";
 
-/** The checkpoint that is chosen at first where the task has it, as the service does. */
+/** The checkpoint that comes first where the task has it; the service, too, takes it. */
 const DEFAULT_NAME = "hann";
 const MAX_LISTED_LABELS = 12;
 
@@ -33,7 +33,8 @@ export class ModelPicker {
    * @param {Model[]} models at least one
    */
   setModels(models) {
-    this.#models = models;
+    const isDefault = (/** @type {Model} */ { name }) => name === DEFAULT_NAME;
+    this.#models = [...models.filter(isDefault), ...models.filter((model) => !isDefault(model))];
     const tasks = [...new Set(models.map(({ task }) => task))].sort(compareTasks);
     if (!tasks.includes(this.#task)) this.#task = tasks[0];
     getElement("tasks").replaceChildren(

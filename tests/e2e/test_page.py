@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from app.api.api_keys import new_key
+from app.api.api_keys import make_key
 from app.audio.mel import hz_to_mel, mel_to_hz
 from app.audio.stft import WINDOWS, WindowName, analysis_window
 from app.checkpoints import store
