@@ -85,7 +85,7 @@ def browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def watched(browser: Browser, server: ServerClient) -> Iterator[Page]:
+def open_page(browser: Browser, server: ServerClient) -> Iterator[Page]:
     """Open a page, which may send requests to the server alone, and log no error."""
     context = browser.new_context(base_url=str(server.base_url))
     page = context.new_page()
@@ -120,43 +120,46 @@ def watched(browser: Browser, server: ServerClient) -> Iterator[Page]:
 
 @pytest.fixture
 def page(browser: Browser, server: ServerClient) -> Iterator[Page]:
-    """The page, loaded."""
-    with watched(browser, server) as page:
+    """Open the page and wait until it has loaded."""
+    with open_page(browser, server) as page:
         page.goto("/")
         expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
         yield page
 
 
-def street(seconds: float = 10.0) -> bytes:
-    """A siren, then drilling."""
+def street_scene(seconds: float = 10.0) -> bytes:
+    """Return a recording of a siren, then drilling."""
     half = seconds / 2
     return encode(np.concatenate([make("siren", 1, half), make("drilling", 1, half)]))
 
 
-def choose(page: Page, content: bytes, name: str = "street.wav") -> None:
+def choose_file(page: Page, content: bytes, name: str = "street.wav") -> None:
     file = {"name": name, "mimeType": "audio/wav", "buffer": content}
     page.get_by_label("Choose a file").set_input_files(file)
 
 
-def shown(label: str) -> str:
+def format_label(label: str) -> str:
     return label.replace("_", " ")
 
 
-def percent(probability: float) -> str:
+def format_percent(probability: float) -> str:
     return f"{100 * probability:.{1 if probability < 0.1 else 0}f} %"
 
 
 def expect_result(page: Page, result: dict) -> None:
     card = page.locator(f"article[data-checkpoint={result['checkpoint']['name']}]")
-    headline = f"{shown(result['label'])} {percent(result['probability'])}"
+    headline = f"{format_label(result['label'])} {format_percent(result['probability'])}"
     expect(card.locator(".headline")).to_have_text(headline)
-    bars = [shown(ranked["label"]) + percent(ranked["probability"]) for ranked in result["ranked"]]
+    bars = [
+        format_label(ranked["label"]) + format_percent(ranked["probability"])
+        for ranked in result["ranked"]
+    ]
     expect(card.locator(".bars li")).to_have_text(bars)
     if "segments" in result:
         cells = [
             text
             for segment in result["segments"]
-            for text in (shown(segment["label"]), percent(segment["probability"]))
+            for text in (format_label(segment["label"]), format_percent(segment["probability"]))
         ]
         page.get_by_text("The timeline as a table").click()
         expect(page.locator("tbody td:nth-child(n+4)")).to_have_text(cells)
@@ -170,13 +173,13 @@ def classify(server: ServerClient, content: bytes, task: str = "urban-sound", **
 def test_a_chosen_file_is_drawn_and_classified_as_the_api_does(
     page: Page, server: ServerClient
 ) -> None:
-    content = street()
-    choose(page, content)
+    content = street_scene()
+    choose_file(page, content)
     expect(page.locator("#spectrogram[data-drawn=true]")).to_be_visible()
     expect(page.locator("#recording-name")).to_have_text("street.wav")
     result = classify(server, content)
     expect_result(page, result)
-    summary = f"{shown(result['label'])}, {percent(result['probability'])}."
+    summary = f"{format_label(result['label'])}, {format_percent(result['probability'])}."
     expect(page.get_by_role("status")).to_have_text(summary)
     # Blocks tell neighbours apart: they follow one another, from end to end.
     places = page.locator(".block").evaluate_all(
@@ -187,7 +190,7 @@ def test_a_chosen_file_is_drawn_and_classified_as_the_api_does(
     assert ends[-1] == pytest.approx(100, abs=0.1)
 
 
-def test_a_long_file_shows_how_far_it_is(page: Page, server: ServerClient) -> None:
+def test_a_long_file_shows_its_progress(page: Page, server: ServerClient) -> None:
     page.evaluate(
         """() => {
             window.seen = [];
@@ -199,11 +202,11 @@ def test_a_long_file_shows_how_far_it_is(page: Page, server: ServerClient) -> No
                 { subtree: true, childList: true, attributes: true });
         }"""
     )
-    content = street(60)
-    choose(page, content)
+    content = street_scene(60)
+    choose_file(page, content)
     expect_result(page, classify(server, content))
-    # Blocks of eight clips of 4 s, two seconds apart; of the last, there is the answer. What
-    # came together may be shown together.
+    # Batches of eight clips of 4 s, two seconds apart; the last has no event but the result.
+    # Events that came together may be shown together.
     times = [[seconds / 60, f"0:{seconds}.0 of 1:00.0"] for seconds in (18, 34, 50)]
     seen = page.evaluate("window.seen")
     assert seen
@@ -211,17 +214,17 @@ def test_a_long_file_shows_how_far_it_is(page: Page, server: ServerClient) -> No
     assert all(each in times for each in seen)
 
 
-def test_what_goes_wrong_in_the_middle_is_told(page: Page, server: ServerClient) -> None:
-    """A FLAC that is whole at first."""
+def test_a_problem_in_the_middle_is_shown(page: Page, server: ServerClient) -> None:
+    # A FLAC file whose end is damaged.
     content = bytearray(encode(np.tile(make("siren", 7), 48), RATE, "FLAC"))
     content[-5_000:] = bytes(5_000)
     problem = server.post("/classify/urban-sound", files={"file": bytes(content)}).json()
-    choose(page, bytes(content), "damaged.flac")
+    choose_file(page, bytes(content), "damaged.flac")
     expect(page.locator("article, .problem").first).to_contain_text(problem["detail"][1:])
 
 
-def test_a_dropped_file_and_the_other_task(page: Page, server: ServerClient) -> None:
-    content = street(2)
+def test_a_dropped_file_and_another_task(page: Page, server: ServerClient) -> None:
+    content = street_scene(2)
     page.evaluate(
         """content => {
             const transfer = new DataTransfer();
@@ -238,7 +241,7 @@ def test_a_dropped_file_and_the_other_task(page: Page, server: ServerClient) -> 
 
 
 def test_clicking_the_timeline_seeks(page: Page) -> None:
-    choose(page, street())
+    choose_file(page, street_scene())
     stage = page.get_by_role("slider", name="Position in the recording")
     size = stage.bounding_box()
     stage.click(position={"x": 0.75 * size["width"], "y": 20})
@@ -252,8 +255,8 @@ def test_clicking_the_timeline_seeks(page: Page) -> None:
 
 
 def test_windows_side_by_side(page: Page, server: ServerClient) -> None:
-    content = street()
-    choose(page, content)
+    content = street_scene()
+    choose_file(page, content)
     expect(page.get_by_label("Rectangular", exact=True)).to_be_disabled()
     models = server.get("/models").json()["models"]
     (error,) = (model["error"] for model in models if model["status"] == "failed")
@@ -273,8 +276,8 @@ def test_windows_side_by_side(page: Page, server: ServerClient) -> None:
 
 
 def test_a_task_that_the_page_does_not_know_by_name(page: Page, server: ServerClient) -> None:
-    content = street()
-    choose(page, content)
+    content = street_scene()
+    choose_file(page, content)
     task = page.get_by_role("group", name="Listen for").get_by_role("radio")
     expect(task).to_have_count(3)
     page.get_by_label("Machine faults").check(force=True)
@@ -301,40 +304,40 @@ def test_the_models_are_requested_again_where_that_failed(page: Page, server: Se
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
     expect(alert).to_be_empty()
-    content = street(2)
-    choose(page, content)
+    content = street_scene(2)
+    choose_file(page, content)
     expect_result(page, classify(server, content))
 
 
-def test_a_problem_is_told_and_nothing_else_lost(page: Page, server: ServerClient) -> None:
-    content = street(2)
-    choose(page, content)
+def test_a_problem_is_shown_and_replaces_nothing(page: Page, server: ServerClient) -> None:
+    content = street_scene(2)
+    choose_file(page, content)
     result = classify(server, content)
     expect_result(page, result)
     text = b"These are notes, not sound.\n" * 9
-    choose(page, text, "notes.wav")
+    choose_file(page, text, "notes.wav")
     problem = server.post("/classify/urban-sound", files={"file": text}).json()
     alert = page.get_by_role("alert")
     for words in ("notes.wav", problem["title"], problem["detail"]):
         expect(alert).to_contain_text(words)
     expect(page.locator("#recording-name")).to_have_text("street.wav")
     expect_result(page, result)
-    choose(page, content)
+    choose_file(page, content)
     expect(alert).to_be_empty()
 
 
-def test_a_server_that_is_gone_is_told_and_asked_again(page: Page, server: ServerClient) -> None:
+def test_a_lost_server_is_shown_and_requested_again(page: Page, server: ServerClient) -> None:
     page.route("**/classify/**", lambda route: route.abort())
-    content = street(2)
-    choose(page, content)
+    content = street_scene(2)
+    choose_file(page, content)
     expect(page.locator("article")).to_contain_text("The server cannot be reached")
     page.unroute("**/classify/**")
     page.get_by_role("button", name="Try again").click()
     expect_result(page, classify(server, content))
 
 
-def test_silence_is_nothing_known(page: Page) -> None:
-    choose(page, encode(np.zeros(10 * RATE, np.float32)))
+def test_silence_has_no_label(page: Page) -> None:
+    choose_file(page, encode(np.zeros(10 * RATE, np.float32)))
     expect(page.locator(".headline")).to_have_text("nothing recognised")
     reason = "there is nothing to hear"
     expect(page.locator(".reason")).to_have_text(reason)
@@ -347,17 +350,20 @@ def test_silence_after_a_sound_is_in_the_timeline(page: Page, server: ServerClie
     result = classify(server, content)
     *before, silence = [segment["label"] for segment in result["segments"]]
     assert silence is None
-    choose(page, content)
-    expect(page.locator(".block")).to_have_text([*map(shown, before), "nothing recognised"])
+    choose_file(page, content)
+    expect(page.locator(".block")).to_have_text([*map(format_label, before), "nothing recognised"])
     legend = page.get_by_label("Labels along the recording").get_by_role("listitem")
-    fractions = [f"{shown(x)}, {percent(result['label_fractions'][x])} of the time" for x in before]
+    fractions = [
+        f"{format_label(x)}, {format_percent(result['label_fractions'][x])} of the time"
+        for x in before
+    ]
     expect(legend).to_have_text([*dict.fromkeys(fractions), "nothing recognised"])
     page.get_by_text("The timeline as a table").click()
     last = page.locator("tbody tr").last.locator("td:nth-child(n+4)")
     expect(last).to_have_text(["nothing recognised: there is nothing to hear", ""])
 
 
-def test_by_keyboard_alone(page: Page) -> None:
+def test_everything_works_by_keyboard(page: Page) -> None:
     def tab_to(selector: str) -> None:
         target = page.locator(selector)
         for _ in range(30):
@@ -398,13 +404,13 @@ def test_a_file_that_the_browser_cannot_play_is_classified(
     page: Page, server: ServerClient
 ) -> None:
     content = encode(make("siren", 1), container="AIFF")
-    choose(page, content, "siren.aiff")
+    choose_file(page, content, "siren.aiff")
     expect_result(page, classify(server, content))
     expect(page.get_by_text("This browser cannot draw or play this recording")).to_be_visible()
     expect(page.get_by_role("button", name="Play")).to_be_disabled()
 
 
-def test_the_microphone(page: Page) -> None:
+def test_the_microphone_is_recorded(page: Page) -> None:
     page.context.grant_permissions(["microphone"])
     page.get_by_role("button", name="Record").click()
     # The fake microphone beeps once a second.
@@ -427,7 +433,7 @@ def test_the_microphone(page: Page) -> None:
         ("NotReadableError", "in use by another program"),
     ],
 )
-def test_no_microphone(page: Page, error: str, words: str) -> None:
+def test_a_missing_microphone_is_explained(page: Page, error: str, words: str) -> None:
     page.evaluate(
         """name => {
             navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("", name); };
@@ -456,7 +462,7 @@ def test_the_gallery_shows_and_plays_each_genre(page: Page) -> None:
     expect(page.locator("#clock")).to_be_in_viewport()
 
 
-def test_the_spectrogram_sees_what_the_service_sees(page: Page) -> None:
+def test_the_spectrogram_is_that_of_the_service(page: Page) -> None:
     rng = np.random.default_rng(0)
     signal = rng.standard_normal(1024)
     for window in WINDOWS:
@@ -512,48 +518,46 @@ def test_the_theme_follows_the_system_until_one_is_chosen(page: Page) -> None:
     assert page.evaluate(ground) == light
 
 
-def test_a_key_is_asked_for_sent_and_kept_for_the_tab(browser: Browser, tmp_path: Path) -> None:
+def test_a_key_is_requested_sent_and_kept_for_the_tab(browser: Browser, tmp_path: Path) -> None:
     save_constant(tmp_path / "store", "siren")
     token, key = make_key("page", "use")
     (tmp_path / "keys").write_text(key.line)
     with (
         serve(models_dir=tmp_path / "store", api_keys_file=tmp_path / "keys") as server,
-        watched(browser, server) as page,
+        open_page(browser, server) as page,
     ):
         page.goto("/")
-        asked = page.get_by_role("dialog", name="This server wants an API key")
-        asked.get_by_label("Key").fill("wrong")
-        asked.get_by_role("button", name="Continue").click()
-        expect(asked).to_contain_text("The server does not know this key.")
-        asked.get_by_label("Key").fill(token)
+        dialog = page.get_by_role("dialog", name="This server wants an API key")
+        dialog.get_by_label("Key").fill("wrong")
+        dialog.get_by_role("button", name="Continue").click()
+        expect(dialog).to_contain_text("The server does not know this key.")
+        dialog.get_by_label("Key").fill(token)
         page.keyboard.press("Enter")
         expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
-        expect(asked).to_be_hidden()
+        expect(dialog).to_be_hidden()
         picture = page.get_by_role("img", name=", jazz, hann window")
         picture.scroll_into_view_if_needed()
         expect(picture).to_have_js_property("naturalWidth", 480)
-        choose(page, street(2))
+        choose_file(page, street_scene(2))
         expect(page.locator(".headline")).to_have_text(re.compile("^siren"))
         page.reload()
         expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
         page.evaluate("sessionStorage.clear()")
         page.reload()
-        asked.get_by_role("button", name="Cancel").click()
+        dialog.get_by_role("button", name="Cancel").click()
         expect(page.get_by_role("alert").first).to_contain_text("A key is needed")
 
 
-def test_the_documentation_is_drawn_without_asking_anyone_else(
-    browser: Browser, server: ServerClient
-) -> None:
-    with watched(browser, server) as page:
+def test_the_documentation_needs_no_other_host(browser: Browser, server: ServerClient) -> None:
+    with open_page(browser, server) as page:
         page.goto("/docs")
         expect(page.get_by_role("heading", name="Earshot")).to_be_visible()
         expect(page.get_by_text("/classify/{task}", exact=True)).to_be_visible()
 
 
-def test_nothing_sticks_out_at_phone_width(page: Page) -> None:
+def test_nothing_overflows_at_phone_width(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    choose(page, street(), "a_recording_with_a_very_long_name_" * 3 + ".wav")
+    choose_file(page, street_scene(), "a_recording_with_a_very_long_name_" * 3 + ".wav")
     page.get_by_label("Compare windows").check()
     expect(page.locator(".headline")).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
