@@ -263,8 +263,11 @@ def test_windows_side_by_side(page: Page, server: ServerClient) -> None:
     expect(page.get_by_text(f"Rectangular not loaded: {error}.")).to_be_visible()
     hann, hamming = (classify(server, content, checkpoint=name) for name in ("hann", "hamming"))
     del hann["segments"], hamming["segments"]
+    plot = page.locator("#spectrogram[data-drawn=true]")
+    hann_image = plot.evaluate("canvas => canvas.toDataURL()")
     page.get_by_label("Hamming", exact=True).check(force=True)
     expect_result(page, hamming)
+    assert plot.evaluate("canvas => canvas.toDataURL()") != hann_image
     page.get_by_label("Compare windows").check()
     expect(page.locator("article")).to_have_count(2)
     expect_result(page, hann)
@@ -278,6 +281,7 @@ def test_windows_side_by_side(page: Page, server: ServerClient) -> None:
 def test_a_task_that_the_page_does_not_know_by_name(page: Page, server: ServerClient) -> None:
     content = street_scene()
     choose_file(page, content)
+    expect(page.locator(".headline")).to_be_visible()
     task = page.get_by_role("group", name="Listen for").get_by_role("radio")
     expect(task).to_have_count(3)
     page.get_by_label("Machine faults").check(force=True)
