@@ -1,34 +1,46 @@
-import { events } from "./events.js";
-import { fetchWithKey, hasKey } from "./key.js";
+import { fetchWithApiKey, hasApiKey } from "./api-key.js";
 
 /**
- * @typedef {{label: string, probability: number}} Ranked
- * @typedef {{start: number, end: number, label: string | null, probability: number, reason?: string}} Segment
- * @typedef {object} Answer
+ * The answers of the service, as its OpenAPI document describes them.
+ *
+ * @typedef {{label: string, probability: number}} RankedLabel
+ * @typedef {{seconds: number, sample_rate: number, channels: number, format: string}} AudioInfo
+ * @typedef {{task: string, name: string, version: string}} CheckpointRef
+ * @typedef {{seconds: number, total: number | null}} Progress how much is classified
+ *
+ * @typedef {object} Segment
+ * @property {number} start in seconds
+ * @property {number} end in seconds
+ * @property {string | null} label
+ * @property {string | null} [reason] why `label` is null
+ * @property {number} probability
+ *
+ * @typedef {object} Classification
  * @property {string} task
  * @property {string | null} label
- * @property {number} [probability]
- * @property {string} [reason] why `label` is null
- * @property {Ranked[]} [ranked]
- * @property {{seconds: number, sample_rate: number, channels: number, format: string}} clip
- * @property {{task: string, window: string, version: string}} checkpoint
- * @property {Segment[]} [segments]
- * @property {Record<string, number>} [shares] share of the time that each label has
+ * @property {string | null} [reason] why `label` is null
+ * @property {number} probability
+ * @property {RankedLabel[]} ranked
+ * @property {AudioInfo} audio
+ * @property {CheckpointRef} checkpoint
+ * @property {Segment[] | null} [segments] of a recording that is longer than a clip
+ * @property {Record<string, number> | null} [label_fractions] label -> fraction of the time
  *
- * @typedef {object} Model
+ * @typedef {object} Model a checkpoint of the store
  * @property {string} task
- * @property {string} window
+ * @property {string} name
+ * @property {string | null} [window] analysis window of its input
  * @property {"loaded" | "available" | "failed"} status
- * @property {string[]} [labels]
- * @property {{overall: {accuracy: number, clips: number}}} [metrics]
- * @property {string} [error]
+ * @property {string | null} [version]
+ * @property {string[] | null} [labels]
+ * @property {{overall: {accuracy: number, clips: number}} | null} [metrics]
+ * @property {string | null} [error] why it failed
  *
- * @typedef {{seconds: number, total: number | null}} Progress how much was listened to
- *
- * @typedef {{genre: string, recordings: {title: string}[]}} Genre
+ * @typedef {{track: number, title: string}} Track
+ * @typedef {{genre: string, tracks: Track[]}} Genre
  */
 
-/** An error that can be shown as it is. */
+/** An error that can be shown to the user. */
 export class Problem extends Error {
   /**
    * @param {string} title
@@ -41,98 +53,125 @@ export class Problem extends Error {
   }
 }
 
-/** How many labels are asked for. */
+/** Labels that are requested for a recording. */
 const TOP_K = 5;
 
 /** @returns {Promise<Model[]>} */
-export async function models() {
-  return (await request("models", json)).models;
+export async function fetchModels() {
+  return (await request("models", readJson)).models;
 }
 
 /** @returns {Promise<Genre[]>} */
-export async function genres() {
-  return (await request("genres", json)).genres;
+export async function fetchGenres() {
+  return (await request("genres", readJson)).genres;
 }
 
 /**
+ * Fetch a recording of the gallery.
  * @param {string} genre
- * @param {number} clip from 1
+ * @param {number} track
  * @returns {Promise<Blob>}
  */
-export function recording(genre, clip) {
-  const query = new URLSearchParams({ genre, clip: String(clip) });
-  return request(`recording?${query}`, (response) => response.blob());
+export function fetchTrack(genre, track) {
+  const query = new URLSearchParams({ genre, track: String(track) });
+  return request(`recording?${query}`, readBlob);
 }
 
 /**
- * Where the picture of a genre's recording is.
+ * Return the URL of a track's spectrogram.
  * @param {string} genre
- * @param {number} clip from 1
+ * @param {number} track
  * @param {string} window
  * @returns {Promise<string>}
  */
-export async function pictureAddress(genre, clip, window) {
-  const query = { genre, clip: String(clip), window, width: "480", height: "320" };
-  const address = `spectrogram?${new URLSearchParams(query)}`;
-  // An image is asked for without a key.
-  return hasKey() ? URL.createObjectURL(await request(address, (response) => response.blob())) : address;
+export async function spectrogramUrl(genre, track, window) {
+  const query = { genre, track: String(track), window, width: "480", height: "320" };
+  const url = `spectrogram?${new URLSearchParams(query)}`;
+  // An image element sends no key.
+  return hasApiKey() ? URL.createObjectURL(await request(url, readBlob)) : url;
 }
 
 /**
+ * Classify a recording.
  * @param {Blob} blob
- * @param {string} name
- * @param {string} task
- * @param {string} window
+ * @param {string} filename
+ * @param {Model} model
  * @param {AbortSignal} signal
  * @param {(progress: Progress) => void} onProgress
- * @returns {Promise<Answer>}
+ * @returns {Promise<Classification>}
  */
-export function classify(blob, name, task, window, signal, onProgress) {
+export function classify(blob, filename, { task, name }, signal, onProgress) {
   const body = new FormData();
-  body.append("file", blob, name);
-  const query = new URLSearchParams({ window, top_k: String(TOP_K) });
+  body.append("file", blob, filename);
+  const query = new URLSearchParams({ checkpoint: name, top_k: String(TOP_K) });
   const headers = { Accept: "text/event-stream" };
   return request(
     `classify/${encodeURIComponent(task)}?${query}`,
-    (response) => lastEvent(response, onProgress),
+    (response) => readResult(response, onProgress),
     { method: "POST", body, headers, signal },
   );
 }
 
-const json = (/** @type {Response} */ response) => response.json();
+const readJson = (/** @type {Response} */ response) => response.json();
+const readBlob = (/** @type {Response} */ response) => response.blob();
 
 /**
+ * Read the events of a classification up to its result.
  * @param {Response} response
  * @param {(progress: Progress) => void} onProgress
- * @returns {Promise<Answer>}
+ * @returns {Promise<Classification>}
+ * @throws {Problem} the service could not finish
  */
-async function lastEvent(response, onProgress) {
-  for await (const { name, data } of events(response)) {
-    if (name === "answer") return data;
+async function readResult(response, onProgress) {
+  for await (const { name, data } of readEvents(response)) {
+    if (name === "result") return data;
     if (name === "error") throw new Problem(data.title, data.detail);
     onProgress(data);
   }
-  throw new Error("the answer breaks off");
+  throw new Error("the response ends without a result");
 }
 
 /**
- * Every failure is a Problem: a refusal, a lost connection, a request that was given up.
+ * Read Server-Sent Events. `EventSource` does so too, but cannot send a recording; and the service
+ * writes the data of an event in one line.
+ * @param {Response} response
+ * @returns {AsyncGenerator<{name: string, data: any}>}
+ */
+async function* readEvents(response) {
+  if (!response.body) return;
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const events = (text + value).split("\n\n");
+    text = events.pop() ?? "";
+    for (const event of events) {
+      const [name, data] = event.split("\n").map((line) => line.slice(line.indexOf(": ") + 2));
+      yield { name, data: JSON.parse(data) };
+    }
+  }
+}
+
+/**
+ * Send a request and read its response.
  * @template T
- * @param {string} address
+ * @param {string} url
  * @param {(response: Response) => Promise<T>} read
  * @param {RequestInit} [options]
  * @returns {Promise<T>}
+ * @throws {Problem} whatever fails: the connection, too, or a request that was aborted
  */
-async function request(address, read, options) {
+async function request(url, read, options) {
   let response;
   try {
-    response = await fetchWithKey(address, options);
+    response = await fetchWithApiKey(url, options);
     if (response.ok) return await read(response);
   } catch (error) {
     if (error instanceof Problem) throw error;
     throw new Problem("The server cannot be reached", "See that it runs, then try again.");
   }
-  // What stands between here and the service may answer with something else than a problem.
+  // A proxy before the service may answer with something else than a problem.
   const problem = await response.json().catch(() => null);
   throw new Problem(
     problem?.title ?? `The server answered with status ${response.status}`,

@@ -1,51 +1,53 @@
-import { wav } from "./wav.js";
+import { encodeWav } from "./audio.js";
 
-const RATE = 22_050;
+const SAMPLE_RATE = 22_050;
 
-/** A sound as a function of time in seconds, from -1 to 1. */
-/** @typedef {(seconds: number) => number} Wave */
+/** @typedef {(seconds: number) => number} Waveform the value at a time, from -1 to 1 */
 
-/** @type {Wave} */
+/** @type {Waveform} */
 const noise = () => 2 * Math.random() - 1;
-/** @type {Wave} */
+/** @type {Waveform} */
 const silence = (t) => 0.003 * noise(t);
-/** @type {Wave} */
+/** @type {Waveform} */
 const siren = (t) => Math.sin(2 * Math.PI * (900 * t - (400 / Math.PI) * Math.cos(Math.PI * t)));
-/** @type {Wave} */
+/** @type {Waveform} */
 const horn = (t) => {
-  const tone = (/** @type {number} */ hertz) => Math.sign(Math.sin(2 * Math.PI * hertz * t));
-  return t % 1.5 < 1.1 ? (tone(415) + tone(523)) / 2 : silence(t);
+  const square = (/** @type {number} */ hertz) => Math.sign(Math.sin(2 * Math.PI * hertz * t));
+  return t % 1.5 < 1.1 ? (square(415) + square(523)) / 2 : silence(t);
 };
-/** @type {Wave} */
+/** @type {Waveform} */
 const hammer = (t) => noise(t) * Math.exp(-25 * (t % 0.07)) * (t % 2 < 1.6 ? 1 : 0.01);
-/** @type {Wave} */
+/** @type {Waveform} */
 const sweep = (t) => Math.sin((2 * Math.PI * 50 * (2 ** t - 1)) / Math.LN2);
 
-/** @type {Record<string, [Wave, number][]>} name -> sounds one after the other, each with its seconds */
-const SCORES = {
+/** Waveforms in turn, each with its seconds. @type {Record<string, [Waveform, number][]>} */
+const SEQUENCES = {
   Siren: [[siren, 4]],
   Jackhammer: [[hammer, 4]],
   "Tone sweep": [[sweep, 7]],
   "Street scene": [[horn, 4], [silence, 1], [siren, 6], [silence, 1], [hammer, 6]],
 };
 
-/** Names of the sounds that the page can make. */
-export const EXAMPLES = Object.keys(SCORES);
+/** Names of the sounds that the page can synthesise. */
+export const EXAMPLES = Object.keys(SEQUENCES);
 
 /**
- * Make a sound.
+ * Synthesise a sound.
  * @param {string} name one of EXAMPLES
  * @returns {Blob}
  */
-export function make(name) {
-  const parts = SCORES[name].map(([wave, seconds]) =>
-    Float32Array.from({ length: seconds * RATE }, (_, i) => 0.5 * wave(i / RATE)),
+export function synthesise(name) {
+  const parts = SEQUENCES[name].map(([waveform, seconds]) =>
+    Float32Array.from(
+      { length: seconds * SAMPLE_RATE },
+      (_, i) => 0.5 * waveform(i / SAMPLE_RATE),
+    ),
   );
   const samples = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let place = 0;
+  let offset = 0;
   for (const part of parts) {
-    samples.set(part, place);
-    place += part.length;
+    samples.set(part, offset);
+    offset += part.length;
   }
-  return wav(samples, RATE);
+  return encodeWav(samples, SAMPLE_RATE);
 }

@@ -1,70 +1,100 @@
-import { Problem, pictureAddress } from "./api.js";
-import { byId, element } from "./dom.js";
-import { takeRecording } from "./sources.js";
+/** @import { Genre } from "./api.js" */
+/** @import { OnSound } from "./sources.js" */
+import { Problem, spectrogramUrl } from "./api.js";
+import { createButton, createElement, getElement } from "./dom.js";
+import { openTrack } from "./sources.js";
 
 /**
- * Show what each genre's recordings look like.
- * @param {import("./api.js").Genre[]} genres
- * @param {import("./sources.js").Take} take
+ * Show spectrograms of each genre's tracks.
+ * @param {Genre[]} genres
+ * @param {OnSound} onSound called for a track that is to be heard
  */
-export function showGallery(genres, take) {
-  const select = /** @type {HTMLSelectElement} */ (byId("gallery-window"));
-  const cards = genres.map((genre) => new Card(genre, take));
-  const draw = () => cards.forEach((card) => card.draw(select.value));
+export function renderGallery(genres, onSound) {
+  const select = getElement("gallery-window", HTMLSelectElement);
+  const cards = genres.map((genre) => new GenreCard(genre, onSound));
+  const draw = () => cards.forEach((card) => card.setWindow(select.value));
   select.onchange = draw;
   draw();
-  byId("genres").replaceChildren(...cards.map((card) => card.figure));
-  byId("gallery").hidden = genres.length === 0;
+  getElement("genres").replaceChildren(...cards.map((card) => card.figure));
+  getElement("gallery").hidden = genres.length === 0;
 }
 
-/** One genre: a picture, which of its recordings it is of, and a button to listen. */
-class Card {
+/** The spectrogram of a genre's track, a choice of its tracks, and a button to listen. */
+class GenreCard {
+  #genre;
+  #window = "";
+  #image = createElement("img", { loading: "lazy", width: 480, height: 320 });
+  #error = createElement(
+    "p",
+    { className: "note", hidden: true },
+    "This spectrogram could not be drawn.",
+  );
+  #select;
+  /** The newest request; the answer to an older one is dropped. @type {Promise<string> | null} */
+  #request = null;
+
   /**
-   * @param {import("./api.js").Genre} genre
-   * @param {import("./sources.js").Take} take
+   * @param {Genre} genre
+   * @param {OnSound} onSound
    */
-  constructor(genre, take) {
-    this.genre = genre;
-    this.window = "hann";
-    this.image = /** @type {HTMLImageElement} */ (
-      element("img", { loading: "lazy", width: 480, height: 320 })
-    );
-    this.error = element("p", { className: "note", hidden: true }, "This picture could not be drawn.");
-    this.image.onerror = () => this.#failed(true);
-    this.image.onload = () => {
-      URL.revokeObjectURL(this.image.src);
-      this.#failed(false);
+  constructor(genre, onSound) {
+    this.#genre = genre;
+    this.#image.onerror = () => this.#showError(true);
+    this.#image.onload = () => {
+      URL.revokeObjectURL(this.#image.src);
+      this.#showError(false);
     };
-    this.select = /** @type {HTMLSelectElement} */ (
-      element("select", { ariaLabel: `${genre.genre}: recording`, onchange: () => this.draw(this.window) })
+    this.#select = createElement("select", {
+      ariaLabel: `${genre.genre}: recording`,
+      onchange: () => void this.#draw(),
+    });
+    this.#select.append(...genre.tracks.map(({ title }, i) => new Option(title, String(i))));
+    const listen = createButton("Listen", () => openTrack(genre, this.#track, onSound), {
+      ariaLabel: `Listen to ${genre.genre}`,
+    });
+    const title = createElement("h3", {}, genre.genre);
+    const caption = createElement("figcaption", {}, title, this.#select, listen);
+    this.figure = createElement(
+      "figure",
+      { className: "card" },
+      this.#image,
+      this.#error,
+      caption,
     );
-    this.select.append(...genre.recordings.map(({ title }, i) => new Option(title, String(i + 1))));
-    const listen = element("button", { type: "button" }, "Listen");
-    listen.onclick = () => takeRecording(genre, Number(this.select.value), take);
-    listen.setAttribute("aria-label", `Listen to ${genre.genre}`);
-    const bar = element("figcaption", {}, element("h3", {}, genre.genre), this.select, listen);
-    this.figure = element("figure", { className: "card" }, this.image, this.error, bar);
   }
 
-  /** @param {string} window */
-  async draw(window) {
-    this.window = window;
-    const clip = Number(this.select.value);
-    const { genre, recordings } = this.genre;
-    this.image.alt = `Spectrogram of ${recordings[clip - 1].title}, ${genre}, ${window} window`;
-    const address = pictureAddress(genre, clip, window);
-    this.newest = address;
+  /**
+   * Draw the spectrogram with a window.
+   * @param {string} window
+   */
+  setWindow(window) {
+    this.#window = window;
+    void this.#draw();
+  }
+
+  get #track() {
+    return this.#genre.tracks[Number(this.#select.value)];
+  }
+
+  async #draw() {
+    const { genre } = this.#genre;
+    const { track, title } = this.#track;
+    this.#image.alt = `Spectrogram of ${title}, ${genre}, ${this.#window} window`;
+    // A hidden image would not be loaded.
+    this.#showError(false);
+    const request = spectrogramUrl(genre, track, this.#window);
+    this.#request = request;
     try {
-      const found = await address;
-      if (this.newest === address) this.image.src = found;
+      const url = await request;
+      if (this.#request === request) this.#image.src = url;
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      this.#failed(true);
+      if (this.#request === request) this.#showError(true);
     }
   }
 
-  #failed(/** @type {boolean} */ failed) {
-    this.image.hidden = failed;
-    this.error.hidden = !failed;
+  #showError(/** @type {boolean} */ hasFailed) {
+    this.#image.hidden = hasFailed;
+    this.#error.hidden = !hasFailed;
   }
 }

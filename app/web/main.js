@@ -1,186 +1,191 @@
-import { Problem, classify, genres, models } from "./api.js";
-import { problemParts, showAnswers, showProgress, spoken } from "./answers.js";
-import { byId, element } from "./dom.js";
-import { showGallery } from "./gallery.js";
-import { Options } from "./options.js";
-import { Picture } from "./picture.js";
+/** @import { Classification, Model } from "./api.js" */
+/** @import { Recording } from "./audio.js" */
+import { Problem, classify, fetchGenres, fetchModels } from "./api.js";
+import { decodeRecording } from "./audio.js";
+import { AudioPlot } from "./audio-plot.js";
+import { createElement, getElement } from "./dom.js";
+import { formatAudioInfo } from "./format.js";
+import { renderGallery } from "./gallery.js";
+import { ModelPicker } from "./model-picker.js";
 import { Player } from "./player.js";
-import { decode } from "./sound.js";
-import { offerGenres, watchSources } from "./sources.js";
-import { watchTheme } from "./theme-toggle.js";
-import { drawLegend, drawTicks, drawTimeline, fillTable, heardAt } from "./timeline.js";
+import { ariaSummary, createProblem, renderProgress, renderResults } from "./results.js";
+import { addGenreExamples, watchSources } from "./sources.js";
+import { watchTheme } from "./theme.js";
+import {
+  labelAt,
+  renderLegend,
+  renderSegmentTable,
+  renderTimeTicks,
+  renderTimeline,
+} from "./timeline.js";
 
-/** @typedef {import("./api.js").Answer} Answer */
-
-/** @type {import("./sound.js").Sound | null} */
-let sound = null;
-/** How long it lasts. */
-let seconds = 0;
-/** What was answered about the sound, by task and window. @type {Map<string, Answer | Problem>} */
+/** The recording that is shown. @type {Recording | null} */
+let recording = null;
+/** Its duration in seconds. */
+let duration = 0;
+/** Its results by model. @type {Map<string, Classification | Problem>} */
 let results = new Map();
-/** End what nobody waits for any more: a sound that was chosen before another, questions about one. */
-let taking = new AbortController();
-let asking = new AbortController();
+/** Aborted when another recording is chosen, and when other models are. */
+let opening = new AbortController();
+let classifying = new AbortController();
+/** The request for the models of the server; null where it failed. @type {Promise<void> | null} */
+let loadingModels = null;
 
-const picture = new Picture();
-const options = new Options(() => {
-  picture.look(options.window);
-  if (sound) ask();
+const plot = new AudioPlot();
+const picker = new ModelPicker(() => {
+  plot.setWindow(plotWindow());
+  if (recording) void classifyWithSelected(recording);
 });
 const player = new Player((position) => {
-  const result = results.get(key(options.window));
-  return result && !(result instanceof Problem) ? heardAt(result, position) : "";
+  const result = picker.model && results.get(modelKey(picker.model));
+  return result && !(result instanceof Problem) ? labelAt(result, position) : "";
 });
 
-function key(/** @type {string} */ window) {
-  return `${options.task} ${window}`;
+function modelKey(/** @type {Model} */ { task, name }) {
+  return `${task}/${name}`;
+}
+
+/** Return the window of the chosen model, or Hann where its input has none. */
+function plotWindow() {
+  return picker.model?.window ?? "hann";
 }
 
 /**
- * Show a sound at once, and ask what is in it.
- * @param {Blob | Promise<Blob>} given
+ * Show a recording and classify it. One that nobody can read replaces nothing.
+ * @param {Blob | Promise<Blob>} source
  * @param {string} name
  */
-async function take(given, name) {
-  taking.abort();
-  taking = new AbortController();
-  const { signal } = taking;
-  byId("problem").replaceChildren();
-  byId("status").textContent = `Listening to ${name}`;
-  const blob = await settled(Promise.resolve(given));
-  if (signal.aborted) return;
-  if (blob instanceof Problem) {
-    fail(name, blob);
-    return;
+async function openRecording(source, name) {
+  opening.abort();
+  opening = new AbortController();
+  const { signal } = opening;
+  getElement("problem").replaceChildren();
+  getElement("status").textContent = `Listening to ${name}`;
+  try {
+    const [blob] = await Promise.all([source, loadModels()]);
+    const opened = await decodeRecording(blob, name);
+    if (signal.aborted) return;
+    if (opened.audio) {
+      showRecording(opened, opened.audio.duration);
+    } else if (picker.model) {
+      // The service reads more formats than browsers do.
+      const { model } = picker;
+      const result = await classify(blob, name, model, signal, () => {});
+      if (signal.aborted) return;
+      showRecording(opened, result.audio.seconds);
+      results.set(modelKey(model), result);
+    }
+    await classifyWithSelected(opened);
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    if (!signal.aborted) showProblem(name, error);
   }
-  const next = await decode(blob, name);
-  if (signal.aborted) return;
-  if (next.audio) {
-    show(next, next.audio.duration);
-    await ask();
-    return;
-  }
-  // The service reads more formats than browsers do. What it cannot read replaces nothing.
-  const asked = key(options.window);
-  const result = await answer(next, options.window, signal);
-  if (signal.aborted) return;
-  if (result instanceof Problem) {
-    fail(name, result);
-    return;
-  }
-  show(next, result.clip.seconds);
-  results.set(asked, result);
-  await ask();
 }
 
-function fail(/** @type {string} */ name, /** @type {Problem} */ problem) {
-  byId("status").textContent = "";
-  const box = element("div", { className: "problem" }, element("p", { className: "note" }, name));
-  box.append(...problemParts(problem));
-  byId("problem").replaceChildren(box);
+/**
+ * @param {string} name of what failed
+ * @param {Problem} problem
+ * @param {() => void} [retry]
+ */
+function showProblem(name, problem, retry) {
+  getElement("status").textContent = "";
+  const note = createElement("p", { className: "note" }, name);
+  const box = createElement("div", { className: "problem" }, note);
+  box.append(...createProblem(problem, retry));
+  getElement("problem").replaceChildren(box);
 }
 
-function show(/** @type {import("./sound.js").Sound} */ next, /** @type {number} */ length) {
-  sound = next;
-  seconds = length;
+function showRecording(/** @type {Recording} */ opened, /** @type {number} */ seconds) {
+  recording = opened;
+  duration = seconds;
   results = new Map();
-  byId("listening").hidden = false;
-  byId("sound-name").textContent = sound.name;
-  byId("undrawn").hidden = sound.audio !== null;
-  byId("stage").classList.toggle("bare", sound.audio === null);
-  picture.show(sound.audio, options.window);
-  player.load(sound.audio && sound.blob, seconds);
+  const { name, blob, audio } = opened;
+  getElement("recording").hidden = false;
+  getElement("recording-name").textContent = name;
+  getElement("undrawn").hidden = audio !== null;
+  getElement("stage").classList.toggle("is-undrawn", audio === null);
+  plot.load(audio, plotWindow());
+  player.load(audio && blob, seconds);
   render();
-  // The answer stands below the sound on a phone, beside it elsewhere.
-  const phone = matchMedia("(max-width: 40rem)").matches;
-  byId("sound").scrollIntoView({ block: phone ? "start" : "nearest" });
+  // The results stand below the recording on a phone, beside it elsewhere.
+  const isPhone = matchMedia("(max-width: 40rem)").matches;
+  getElement("sound").scrollIntoView({ block: isPhone ? "start" : "nearest" });
 }
 
-/** Ask for the answers that are wanted and not known yet. */
-async function ask() {
-  asking.abort();
-  asking = new AbortController();
-  const { signal } = asking;
-  const asked = options.windows.map((window) => ({ window, name: key(window) }));
-  for (const { name } of asked) if (results.get(name) instanceof Problem) results.delete(name);
+/** Request the results of the selected models that are not there yet. */
+async function classifyWithSelected(/** @type {Recording} */ { blob, name }) {
+  classifying.abort();
+  classifying = new AbortController();
+  const { signal } = classifying;
+  for (const model of picker.selected) {
+    if (results.get(modelKey(model)) instanceof Problem) results.delete(modelKey(model));
+  }
   render();
+  const missing = picker.selected.filter((model) => !results.has(modelKey(model)));
   await Promise.all(
-    asked
-      .filter(({ name }) => !results.has(name))
-      .map(async ({ window, name }) => {
-        const result = await answer(sound, window, signal);
-        if (signal.aborted) return;
-        results.set(name, result);
-        render();
-      }),
+    missing.map(async (model) => {
+      const result = await classify(blob, name, model, signal, (progress) => {
+        if (!signal.aborted) renderProgress(model, progress);
+      }).catch((error) => {
+        if (error instanceof Problem) return error;
+        throw error;
+      });
+      if (signal.aborted) return;
+      results.set(modelKey(model), result);
+      render();
+    }),
   );
-  if (!signal.aborted) byId("status").textContent = spoken(replies());
+  if (!signal.aborted) getElement("status").textContent = ariaSummary(outcomes());
 }
 
-/**
- * @param {import("./sound.js").Sound} asked
- * @param {string} window
- * @param {AbortSignal} signal
- * @returns {Promise<Answer | Problem>}
- */
-function answer({ blob, name }, window, signal) {
-  const onProgress = (/** @type {import("./api.js").Progress} */ progress) => {
-    if (!signal.aborted) showProgress(window, progress);
-  };
-  return settled(classify(blob, name, options.task, window, signal, onProgress));
-}
-
-/**
- * What a promise gives, or the Problem that it fails with.
- * @template T
- * @param {Promise<T>} promise
- * @returns {Promise<T | Problem>}
- */
-function settled(promise) {
-  return promise.catch((error) => {
-    if (error instanceof Problem) return error;
-    throw error;
-  });
-}
-
-function replies() {
-  return options.windows.map((window) => ({ window, result: results.get(key(window)) ?? null }));
-}
-
-/** @returns {Answer[]} */
-function answers() {
-  return replies().flatMap(({ result }) => (result === null || result instanceof Problem ? [] : [result]));
+function outcomes() {
+  return picker.selected.map((model) => ({ model, result: results.get(modelKey(model)) ?? null }));
 }
 
 function render() {
-  const given = answers();
-  byId("listening").classList.toggle("compared", options.windows.length > 1);
-  byId("sound-facts").textContent = given.length ? facts(given[0]) : "";
-  drawTicks(seconds);
-  drawTimeline(given, options.labels, seconds);
-  drawLegend(given, options.labels);
-  fillTable(given);
-  showAnswers(replies(), options.models, ask);
-  player.refresh();
+  const classifications = outcomes().flatMap(({ result }) =>
+    result === null || result instanceof Problem ? [] : [result],
+  );
+  const [first] = classifications;
+  getElement("recording").classList.toggle("is-compared", picker.selected.length > 1);
+  getElement("recording-info").textContent = first ? formatAudioInfo(first.audio) : "";
+  renderTimeTicks(duration);
+  renderTimeline(classifications, picker.labels, duration);
+  renderLegend(classifications, picker.labels);
+  renderSegmentTable(classifications);
+  renderResults(outcomes(), () => recording && void classifyWithSelected(recording));
+  player.update();
 }
 
-function facts(/** @type {Answer} */ { clip: { sample_rate: rate, channels, format } }) {
-  const sides = ["mono", "stereo"][channels - 1] ?? `${channels} channels`;
-  return [`${rate / 1000} kHz`, sides, format].join(" · ");
+/** Load the models once; again, where that failed. */
+function loadModels() {
+  loadingModels ??= fetchModels()
+    .then((models) => {
+      if (!models.length) {
+        throw new Problem("This server has no models", "There is no checkpoint in its store.");
+      }
+      picker.setModels(models);
+    })
+    .catch((error) => {
+      loadingModels = null;
+      throw error;
+    });
+  return loadingModels;
 }
 
 async function start() {
-  watchTheme(() => picture.repaint());
-  watchSources({ take, fail });
+  getElement("problem").replaceChildren();
   try {
-    options.know(await models());
-    const library = await genres();
-    offerGenres(library, take);
-    showGallery(library, take);
+    await loadModels();
+    const genres = await fetchGenres();
+    addGenreExamples(genres, openRecording);
+    renderGallery(genres, openRecording);
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    fail("Earshot", error);
+    showProblem("Earshot", error, start);
   }
 }
 
-start();
+watchTheme(() => plot.repaint());
+watchSources(openRecording, showProblem);
+void start();

@@ -1,77 +1,93 @@
-import { byId } from "./dom.js";
-import { clock } from "./words.js";
+import { getElement } from "./dom.js";
+import { formatTime } from "./format.js";
 
-/** Plays a recording, and moves through it by pointer and keyboard. */
+/** Plays a recording, and seeks in it by pointer and keyboard. */
 export class Player {
-  #audio = /** @type {HTMLAudioElement} */ (byId("audio"));
-  #stage = byId("stage");
-  #button = /** @type {HTMLButtonElement} */ (byId("play"));
-  #playhead = byId("playhead");
-  #clock = byId("clock");
+  #audio = getElement("audio", HTMLAudioElement);
+  #stage = getElement("stage");
+  #button = getElement("play", HTMLButtonElement);
+  #playhead = getElement("playhead");
+  #clock = getElement("clock");
   #describe;
-  #seconds = 0;
-  /** Kept here too, for recordings that the browser cannot play. */
+  #duration = 0;
+  /** In seconds; not read from the element, for recordings that the browser cannot play. */
   #position = 0;
 
-  /** @param {(seconds: number) => string} describe what was heard at a time, in words */
+  /** @param {(seconds: number) => string} describe returns the label at a time, in words */
   constructor(describe) {
     this.#describe = describe;
     this.#button.onclick = () => this.toggle();
-    this.#audio.onplay = () => this.#follow();
-    this.#audio.onpause = () => this.#show();
-    this.#audio.ontimeupdate = () => this.#moved();
-    this.#audio.onloadedmetadata = () => this.#learnLength();
+    this.#audio.onplay = () => this.#animate();
+    this.#audio.onpause = () => this.update();
+    this.#audio.ontimeupdate = () => this.#readPosition();
+    this.#audio.onloadedmetadata = () => this.#resolveDuration();
     this.#stage.onpointerdown = (event) => {
       this.#stage.setPointerCapture(event.pointerId);
-      this.#seekTo(event);
+      this.#seekToPointer(event);
     };
     this.#stage.onpointermove = (event) => {
-      if (this.#stage.hasPointerCapture(event.pointerId)) this.#seekTo(event);
+      if (this.#stage.hasPointerCapture(event.pointerId)) this.#seekToPointer(event);
     };
-    this.#stage.onkeydown = (event) => this.#key(event);
+    this.#stage.onkeydown = (event) => this.#handleKey(event);
   }
 
   /**
+   * Load a recording.
    * @param {Blob | null} blob null where the browser cannot play it
-   * @param {number} seconds
+   * @param {number} duration in seconds
    */
-  load(blob, seconds) {
+  load(blob, duration) {
     this.#audio.pause();
     if (this.#audio.src) URL.revokeObjectURL(this.#audio.src);
-    this.#seconds = seconds;
+    this.#duration = duration;
     this.#position = 0;
     this.#button.disabled = !blob;
     if (blob) this.#audio.src = URL.createObjectURL(blob);
     else this.#audio.removeAttribute("src");
-    this.#show();
+    this.update();
   }
 
+  /** Play or pause. */
   toggle() {
     if (this.#button.disabled) return;
-    if (this.#audio.paused) this.#audio.play();
+    if (this.#audio.paused) void this.#audio.play();
     else this.#audio.pause();
   }
 
-  /** Say anew what is at the position, when an answer has come. */
-  refresh() {
-    this.#show();
-  }
-
-  /** @param {number} seconds */
+  /**
+   * Move to a time.
+   * @param {number} seconds
+   */
   seek(seconds) {
-    this.#position = Math.min(Math.max(seconds, 0), this.#seconds);
+    this.#position = Math.min(Math.max(seconds, 0), this.#duration);
     if (this.#audio.src) this.#audio.currentTime = this.#position;
-    this.#show();
+    this.update();
   }
 
-  #moved() {
+  /** Show the state of the player, and what is known about its position. */
+  update() {
+    const isPlaying = !this.#audio.paused;
+    this.#button.dataset.playing = String(isPlaying);
+    this.#button.setAttribute("aria-label", isPlaying ? "Pause" : "Play");
+    const fraction = this.#duration ? Math.min(this.#position / this.#duration, 1) : 0;
+    this.#playhead.style.left = `${100 * fraction}%`;
+    this.#clock.textContent = `${formatTime(this.#position)} / ${formatTime(this.#duration)}`;
+    const [position, duration] = [this.#position.toFixed(1), this.#duration.toFixed(1)];
+    this.#stage.setAttribute("aria-valuemax", duration);
+    this.#stage.setAttribute("aria-valuenow", position);
+    const description = this.#describe(this.#position);
+    const text = `${position} of ${duration} seconds`;
+    this.#stage.setAttribute("aria-valuetext", description ? `${text}, ${description}` : text);
+  }
+
+  #readPosition() {
     if (this.#audio.seeking || this.#audio.duration === Infinity) return;
     this.#position = this.#audio.currentTime;
-    this.#show();
+    this.update();
   }
 
-  /** What MediaRecorder wrote has no length until its end is sought; then it can be moved in. */
-  #learnLength() {
+  /** Find the duration, which MediaRecorder does not write: it is known once the end is sought. */
+  #resolveDuration() {
     if (this.#audio.duration !== Infinity) return;
     this.#audio.ondurationchange = () => {
       this.#audio.ondurationchange = null;
@@ -80,13 +96,13 @@ export class Player {
     this.#audio.currentTime = Number.MAX_SAFE_INTEGER;
   }
 
-  #seekTo(/** @type {PointerEvent} */ event) {
+  #seekToPointer(/** @type {PointerEvent} */ event) {
     const { left, width } = this.#stage.getBoundingClientRect();
-    this.seek(((event.clientX - left) / width) * this.#seconds);
+    this.seek(((event.clientX - left) / width) * this.#duration);
   }
 
-  #key(/** @type {KeyboardEvent} */ event) {
-    const step = this.#seconds > 20 ? 1 : 0.25;
+  #handleKey(/** @type {KeyboardEvent} */ event) {
+    const step = this.#duration > 20 ? 1 : 0.25;
     /** @type {Record<string, () => void>} */
     const actions = {
       ArrowLeft: () => this.seek(this.#position - step),
@@ -96,7 +112,7 @@ export class Player {
       PageDown: () => this.seek(this.#position - 10 * step),
       PageUp: () => this.seek(this.#position + 10 * step),
       Home: () => this.seek(0),
-      End: () => this.seek(this.#seconds),
+      End: () => this.seek(this.#duration),
       " ": () => this.toggle(),
       Enter: () => this.toggle(),
     };
@@ -105,24 +121,10 @@ export class Player {
     actions[event.key]();
   }
 
-  /** Follow the sound more closely than timeupdate tells. */
-  #follow() {
-    this.#moved();
-    this.#show();
-    if (!this.#audio.paused) requestAnimationFrame(() => this.#follow());
-  }
-
-  #show() {
-    const playing = !this.#audio.paused;
-    this.#button.dataset.playing = String(playing);
-    this.#button.setAttribute("aria-label", playing ? "Pause" : "Play");
-    const share = this.#seconds ? Math.min(this.#position / this.#seconds, 1) : 0;
-    this.#playhead.style.left = `${100 * share}%`;
-    this.#clock.textContent = `${clock(this.#position)} / ${clock(this.#seconds)}`;
-    this.#stage.setAttribute("aria-valuemax", this.#seconds.toFixed(1));
-    this.#stage.setAttribute("aria-valuenow", this.#position.toFixed(1));
-    const heard = this.#describe(this.#position);
-    const place = `${this.#position.toFixed(1)} of ${this.#seconds.toFixed(1)} seconds`;
-    this.#stage.setAttribute("aria-valuetext", heard ? `${place}, ${heard}` : place);
+  /** Update with each frame of the screen while playing; timeupdate comes four times a second. */
+  #animate() {
+    this.#readPosition();
+    this.update();
+    if (!this.#audio.paused) requestAnimationFrame(() => this.#animate());
   }
 }

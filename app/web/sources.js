@@ -1,105 +1,111 @@
-import { Problem, recording } from "./api.js";
-import { byId, element } from "./dom.js";
-import { EXAMPLES, make } from "./examples.js";
+/** @import { Genre, Track } from "./api.js" */
+import { Problem, fetchTrack } from "./api.js";
+import { createButton, getElement } from "./dom.js";
+import { EXAMPLES, synthesise } from "./examples.js";
+import { formatTime } from "./format.js";
 import { Recorder } from "./recorder.js";
-import { clock } from "./words.js";
 
 /**
- * Told a sound that was chosen, which may be on its way still.
- * @typedef {(sound: Blob | Promise<Blob>, name: string) => void} Take
- * @typedef {object} Listener
- * @property {Take} take
- * @property {(name: string, problem: Problem) => void} fail told why there is none
+ * Callbacks for a sound that was chosen, which may still be loading, and for one that failed.
+ * @typedef {(source: Blob | Promise<Blob>, name: string) => void} OnSound
+ * @typedef {(name: string, problem: Problem) => void} OnProblem
  */
 
 /**
- * Take sounds from files that are chosen or dropped, and from the microphone.
- * @param {Listener} listener
+ * Watch the ways to give a sound: files that are chosen or dropped, the microphone, examples.
+ * @param {OnSound} onSound
+ * @param {OnProblem} onProblem
  */
-export function watchSources({ take, fail }) {
-  const input = /** @type {HTMLInputElement} */ (byId("file"));
+export function watchSources(onSound, onProblem) {
+  const input = getElement("file", HTMLInputElement);
   input.onchange = () => {
-    const [file] = input.files;
-    if (file) take(file, file.name);
-    // Else the same file could not be chosen again.
+    const file = input.files?.[0];
+    if (file) onSound(file, file.name);
+    // Without this the same file could not be chosen again.
     input.value = "";
   };
-  watchDrops(take);
-  watchRecording({ take, fail });
-  byId("examples").replaceChildren(
-    ...EXAMPLES.map((name) => chip(name, () => take(make(name), `${name} (synthesised)`))),
+  watchDrops(onSound);
+  watchMicrophone(onSound, onProblem);
+  getElement("examples").replaceChildren(
+    ...EXAMPLES.map((name) =>
+      createChip(name, () => onSound(synthesise(name), `${name} (synthesised)`)),
+    ),
   );
 }
 
 /**
- * Offer the first recording of each genre as an example.
- * @param {import("./api.js").Genre[]} genres
- * @param {Take} take
+ * Add the first track of each genre to the examples.
+ * @param {Genre[]} genres
+ * @param {OnSound} onSound
  */
-export function offerGenres(genres, take) {
-  byId("examples").append(
-    ...genres.map((genre) => chip(`${genre.genre} music`, () => takeRecording(genre, 1, take))),
+export function addGenreExamples(genres, onSound) {
+  getElement("examples").append(
+    ...genres.map((genre) =>
+      createChip(`${genre.genre} music`, () => openTrack(genre, genre.tracks[0], onSound)),
+    ),
   );
 }
 
 /**
- * Take a recording of the library.
- * @param {import("./api.js").Genre} genre
- * @param {number} clip from 1
- * @param {Take} take
+ * Open a track of the gallery.
+ * @param {Genre} genre
+ * @param {Track} track
+ * @param {OnSound} onSound
  */
-export function takeRecording({ genre, recordings }, clip, take) {
-  take(recording(genre, clip), `${recordings[clip - 1].title} (${genre})`);
+export function openTrack({ genre }, { track, title }, onSound) {
+  onSound(fetchTrack(genre, track), `${title} (${genre})`);
 }
 
-function chip(/** @type {string} */ text, /** @type {() => void} */ onclick) {
-  return element("button", { type: "button", className: "chip", onclick }, text);
+function createChip(/** @type {string} */ text, /** @type {() => void} */ onclick) {
+  return createButton(text, onclick, { className: "chip" });
 }
 
-function watchDrops(/** @type {Take} */ take) {
-  const hint = (/** @type {boolean} */ over) => byId("drop").classList.toggle("over", over);
+function watchDrops(/** @type {OnSound} */ onSound) {
+  const highlight = (/** @type {boolean} */ isOver) =>
+    getElement("drop").classList.toggle("over", isOver);
   document.ondragover = (event) => {
     event.preventDefault();
-    hint(true);
+    highlight(true);
   };
   document.ondragleave = (event) => {
-    if (!event.relatedTarget) hint(false);
+    if (!event.relatedTarget) highlight(false);
   };
   document.ondrop = (event) => {
     event.preventDefault();
-    hint(false);
-    const [file] = event.dataTransfer.files;
-    if (file) take(file, file.name);
+    highlight(false);
+    const file = event.dataTransfer?.files[0];
+    if (file) onSound(file, file.name);
   };
 }
 
-function watchRecording(/** @type {Listener} */ { take, fail }) {
+function watchMicrophone(/** @type {OnSound} */ onSound, /** @type {OnProblem} */ onProblem) {
   const recorder = new Recorder();
-  const button = /** @type {HTMLButtonElement} */ (byId("record"));
-  const show = () => {
-    button.classList.toggle("recording", recorder.active);
-    const seconds = (performance.now() - recorder.began) / 1000;
-    byId("record-text").textContent = recorder.active ? `Stop ${clock(seconds).slice(0, -2)}` : "Record";
-    if (recorder.active) setTimeout(show, 200);
+  const button = getElement("record", HTMLButtonElement);
+  const update = () => {
+    const { isRecording, startedAt } = recorder;
+    const elapsed = formatTime((performance.now() - startedAt) / 1000).slice(0, -2);
+    button.classList.toggle("is-recording", isRecording);
+    getElement("record-text").textContent = isRecording ? `Stop ${elapsed}` : "Record";
+    if (isRecording) setTimeout(update, 200);
   };
   button.onclick = async () => {
-    if (recorder.active) {
+    if (recorder.isRecording) {
       recorder.stop();
       return;
     }
     button.disabled = true;
     try {
       await recorder.start((file) => {
-        show();
-        take(file, "Your recording");
+        update();
+        onSound(file, "Your recording");
       });
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      fail("Microphone", error);
+      onProblem("Microphone", error);
     } finally {
       button.disabled = false;
       button.focus();
     }
-    show();
+    update();
   };
 }

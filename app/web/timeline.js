@@ -1,139 +1,140 @@
-import { labelColour } from "./colours.js";
-import { byId, element } from "./dom.js";
-import { clock, labelText, percent, reasonText, windowText } from "./words.js";
+/** @import { Classification } from "./api.js" */
+import { createElement, getElement } from "./dom.js";
+import { formatLabel, formatName, formatPercent, formatReason, formatTime } from "./format.js";
+import { labelColour } from "./theme.js";
 
 /**
- * A stretch of a recording with one label.
- * @typedef {{start: number, end: number, label: string | null}} Span
- * @typedef {import("./api.js").Answer} Answer
+ * A part of a recording with one label.
+ * @typedef {{start: number, end: number, label: string | null}} LabelSpan
  */
 
 /**
- * The stretches of an answer: clips that overlap end where the next one starts, and
- * neighbours of one label become one.
- * @param {Answer} answer
- * @returns {Span[]}
+ * Return the parts of a recording by label: segments that overlap end where the next one starts,
+ * and neighbours of one label are one.
+ * @param {Classification} classification
+ * @returns {LabelSpan[]}
  */
-export function spans(answer) {
-  const whole = [{ start: 0, end: answer.clip.seconds, label: answer.label }];
-  const segments = answer.segments ?? whole;
-  /** @type {Span[]} */
-  const found = [];
-  segments.forEach(({ start, end, label }, i) => {
-    const until = Math.min(end, segments[i + 1]?.start ?? end);
-    const last = found.at(-1);
-    if (last && last.label === label && last.end === start) last.end = until;
-    else found.push({ start, end: until, label });
+function mergeSegments({ audio, label, segments }) {
+  const parts = segments ?? [{ start: 0, end: audio.seconds, label }];
+  /** @type {LabelSpan[]} */
+  const spans = [];
+  parts.forEach(({ start, end, label }, i) => {
+    const visibleEnd = Math.min(end, parts[i + 1]?.start ?? end);
+    const last = spans.at(-1);
+    if (last && last.label === label && last.end === start) last.end = visibleEnd;
+    else spans.push({ start, end: visibleEnd, label });
   });
-  return found;
+  return spans;
 }
 
 /**
- * What was heard at a time.
- * @param {Answer} answer
+ * Return the label at a time, or an empty string.
+ * @param {Classification} classification
  * @param {number} seconds
  * @returns {string}
  */
-export function heardAt(answer, seconds) {
-  const span = spans(answer).findLast(({ start, end }) => start <= seconds && seconds <= end);
-  return span ? labelText(span.label) : "";
+export function labelAt(classification, seconds) {
+  const spans = mergeSegments(classification);
+  const span = spans.findLast(({ start, end }) => start <= seconds && seconds <= end);
+  return span ? formatLabel(span.label) : "";
 }
 
 /**
- * Draw one row for each answer, in the shape of the time axis.
- * @param {Answer[]} answers
+ * Draw a row of labelled blocks for each classification.
+ * @param {Classification[]} classifications
  * @param {string[]} labels all labels of the task
- * @param {number} seconds
+ * @param {number} duration in seconds
  */
-export function drawTimeline(answers, labels, seconds) {
-  byId("timeline").replaceChildren(
-    ...answers.map((answer) => {
-      const row = element("div", { className: "row" });
-      row.append(...spans(answer).map((span) => block(span, labels, seconds)));
-      if (answers.length > 1) {
-        const name = windowText(answer.checkpoint.window);
-        return element("div", {}, element("span", { className: "row-name" }, name), row);
-      }
-      return row;
+export function renderTimeline(classifications, labels, duration) {
+  getElement("timeline").replaceChildren(
+    ...classifications.map((classification) => {
+      const spans = mergeSegments(classification);
+      const blocks = spans.map((span) => createBlock(span, labels, duration));
+      const row = createElement("div", { className: "row" }, ...blocks);
+      if (classifications.length === 1) return row;
+      const name = formatName(classification.checkpoint.name);
+      const caption = createElement("span", { className: "row-name" }, name);
+      return createElement("div", {}, caption, row);
     }),
   );
 }
 
 /**
- * Name the colours, and the share of the time that each label has where one answer tells it.
- * @param {Answer[]} answers
+ * Name the colours and, of a single classification, each label's fraction of the time.
+ * @param {Classification[]} classifications
  * @param {string[]} labels all labels of the task
  */
-export function drawLegend(answers, labels) {
-  const heard = [...new Set(answers.flatMap(spans).map(({ label }) => label))];
-  const shares = answers.length === 1 ? (answers[0].shares ?? {}) : {};
-  byId("legend").replaceChildren(
-    ...heard.map((label) => {
-      const swatch = paint(element("span", { className: "swatch" }), label, labels);
-      const share = label === null ? undefined : shares[label];
-      const text = labelText(label) + (share === undefined ? "" : `, ${percent(share)} of the time`);
-      return element("li", {}, swatch, text);
+export function renderLegend(classifications, labels) {
+  const spans = classifications.flatMap(mergeSegments);
+  const fractions = classifications.length === 1 ? classifications[0].label_fractions : null;
+  getElement("legend").replaceChildren(
+    ...[...new Set(spans.map(({ label }) => label))].map((label) => {
+      const swatch = createElement("span", { className: "swatch" });
+      paint(swatch, label, labels);
+      const fraction = label === null ? undefined : fractions?.[label];
+      const share = fraction === undefined ? "" : `, ${formatPercent(fraction)} of the time`;
+      return createElement("li", {}, swatch, formatLabel(label) + share);
     }),
   );
 }
 
-/** @param {number} seconds */
-export function drawTicks(seconds) {
-  const step = [0.5, 1, 2, 5, 10, 15, 30, 60, 120].find((size) => seconds / size <= 8) ?? 300;
+/**
+ * Draw the time axis.
+ * @param {number} duration in seconds
+ */
+export function renderTimeTicks(duration) {
+  const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120];
+  const step = steps.find((size) => duration / size <= 8) ?? 300;
   /** @type {HTMLElement[]} */
   const ticks = [];
-  for (let time = 0; time < seconds * 0.97; time += step) {
-    const text = seconds < 60 ? `${time} s` : clock(time).slice(0, -2);
-    const tick = element("span", {}, text);
-    tick.style.left = `${(100 * time) / seconds}%`;
+  for (let time = 0; time < duration * 0.97; time += step) {
+    const text = duration < 60 ? `${time} s` : formatTime(time).slice(0, -2);
+    const tick = createElement("span", {}, text);
+    tick.style.left = `${(100 * time) / duration}%`;
     ticks.push(tick);
   }
-  byId("ticks").replaceChildren(...ticks);
+  getElement("time-ticks").replaceChildren(...ticks);
 }
 
 /**
- * The segments as the service gave them, for those who read rather than look.
- * @param {Answer[]} answers
+ * Fill the table of segments, for those who read rather than look.
+ * @param {Classification[]} classifications
  */
-export function fillTable(answers) {
-  const rows = answers.flatMap((answer) =>
-    (answer.segments ?? []).map(({ start, end, label, probability, reason }) =>
-      element(
-        "tr",
-        {},
-        ...[windowText(answer.checkpoint.window), clock(start), clock(end)].map(cell),
-        cell(label === null ? `${labelText(label)}: ${reasonText(reason)}` : labelText(label)),
-        cell(label === null ? "" : percent(probability)),
-      ),
-    ),
+export function renderSegmentTable(classifications) {
+  const rows = classifications.flatMap(({ checkpoint, segments }) =>
+    (segments ?? []).map(({ start, end, label, probability, reason }) => {
+      const support = label === null ? `: ${formatReason(reason)}` : "";
+      const cells = [
+        ...[formatName(checkpoint.name), formatTime(start), formatTime(end)],
+        ...[formatLabel(label) + support, label === null ? "" : formatPercent(probability)],
+      ];
+      return createElement("tr", {}, ...cells.map((text) => createElement("td", {}, text)));
+    }),
   );
-  byId("segments").hidden = rows.length === 0;
-  byId("segments").querySelector("tbody").replaceChildren(...rows);
-}
-
-function cell(/** @type {string} */ text) {
-  return element("td", {}, text);
+  getElement("segments").hidden = rows.length === 0;
+  getElement("segment-rows").replaceChildren(...rows);
 }
 
 /**
- * @param {Span} span
+ * @param {LabelSpan} span
  * @param {string[]} labels
- * @param {number} seconds
+ * @param {number} duration
  */
-function block({ start, end, label }, labels, seconds) {
-  const made = element("div", { className: "block" }, element("span", {}, labelText(label)));
-  made.style.left = `${(100 * start) / seconds}%`;
-  made.style.width = `${(100 * (end - start)) / seconds}%`;
-  return paint(made, label, labels);
+function createBlock({ start, end, label }, labels, duration) {
+  const text = createElement("span", {}, formatLabel(label));
+  const block = createElement("div", { className: "block" }, text);
+  block.style.left = `${(100 * start) / duration}%`;
+  block.style.width = `${(100 * (end - start)) / duration}%`;
+  paint(block, label, labels);
+  return block;
 }
 
 /**
- * @param {HTMLElement} target
+ * @param {HTMLElement} element
  * @param {string | null} label
  * @param {string[]} labels
  */
-function paint(target, label, labels) {
-  if (label === null) target.classList.add("nothing");
-  else target.style.backgroundColor = labelColour(label, labels);
-  return target;
+function paint(element, label, labels) {
+  if (label === null) element.classList.add("unlabelled");
+  else element.style.backgroundColor = labelColour(label, labels);
 }

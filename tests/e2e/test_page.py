@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from app.api.api_keys import make_key
-from app.audio.stft import WINDOWS, analysis_window
+from app.audio.mel import hz_to_mel, mel_to_hz
+from app.audio.stft import WINDOWS, WindowName, analysis_window
 from app.checkpoints import store
+from app.checkpoints.store import ModelKey
+from earshot.audio_formats import ACCEPTED_FORMATS, AUDIO_SUFFIXES
 from tests.support.serving import ServerClient, serve
 from tests.support.small_store import save_constant
 from tests.support.sounds import RATE, encode, make
@@ -21,27 +24,49 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 Browser, Page, expect = playwright.Browser, playwright.Page, playwright.expect
 
 SHIPPED = Path(__file__).parents[2] / "models_store"
-PATIENCE_MS = 60_000
+TIMEOUT_MS = 60_000
+WILDCARDS = {"audio/*", "video/*"}
+FAULTS = ("bearing_worn", "belt_slipping", *(f"fault_{number}" for number in range(8)))
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerClient]:
-    """Both tasks, and for urban-sound two windows: hann's network serves hamming too.
+    """Serve emotion, urban-sound with three windows, one damaged, and a task of another name.
 
-    They name all that can be heard: to a shipped checkpoint, sounds made by arithmetic may well
-    be unfamiliar.
+    The networks are those of the hann windows. They give every clip a label: to a shipped
+    checkpoint, sounds made by arithmetic may well be out of distribution.
     """
     root = tmp_path_factory.mktemp("store")
-    for task, window in (("emotion", "hann"), ("urban-sound", "hann"), ("urban-sound", "hamming")):
-        shipped = store.load(SHIPPED, task, "hann")
-        config = shipped.card.input.model_copy(update={"window": window})
-        familiarity = shipped.card.ood
-        assert familiarity is not None
-        names_all = familiarity.model_copy(update={"threshold": None})
-        card = shipped.card.model_copy(update={"input": config, "familiarity": names_all})
-        store.save(root, card, {name: shipped.folder / name for name in card.files})
+    save_copy(root, "emotion", ModelKey("emotion", "hann"))
+    save_copy(root, "urban-sound", ModelKey("urban-sound", "hann"))
+    save_copy(root, "urban-sound", ModelKey("urban-sound", "hamming"), window="hamming")
+    save_copy(root, "urban-sound", ModelKey("machine-faults", "small-network"), labels=FAULTS)
+    (root / "urban-sound" / "rectangular").mkdir()
     with serve(models_dir=root) as client:
         yield client
+
+
+def save_copy(
+    root: Path,
+    source: str,
+    key: ModelKey,
+    *,
+    window: WindowName = "hann",
+    labels: tuple[str, ...] | None = None,
+) -> None:
+    """Save the shipped hann checkpoint of the task `source` under another key."""
+    shipped = store.load(SHIPPED, ModelKey(source, "hann"))
+    card = shipped.card
+    assert card.ood is not None
+    changes = {
+        **key._asdict(),
+        "labels": labels or card.labels,
+        "input": card.input.model_copy(update={"window": window}),
+        "ood": card.ood.model_copy(update={"threshold": None}),
+        "metrics": None if labels else card.metrics,
+    }
+    files = {name: shipped.folder / name for name in card.files}
+    store.save(root, card.model_copy(update=changes), files)
 
 
 @pytest.fixture(scope="module")
@@ -54,105 +79,108 @@ def browser() -> Iterator[Browser]:
         chromium = driver.chromium.launch(
             executable_path=path, args=["--use-fake-device-for-media-stream"]
         )
-        expect.set_options(timeout=PATIENCE_MS)
+        expect.set_options(timeout=TIMEOUT_MS)
         yield chromium
         chromium.close()
 
 
 @contextmanager
-def watched(browser: Browser, server: ServerClient) -> Iterator[Page]:
-    """A new page, which must ask nobody but the server, and complain of nothing."""
+def open_page(browser: Browser, server: ServerClient) -> Iterator[Page]:
+    """Open a page, which may send requests to the server alone, and log no error."""
     context = browser.new_context(base_url=str(server.base_url))
     page = context.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    strangers, complaints = [], []
+    page.set_default_timeout(TIMEOUT_MS)
+    foreign_requests, errors = [], []
     own = urlsplit(str(server.base_url)).netloc
 
-    def asked(request: playwright.Request) -> None:
+    def on_request(request: playwright.Request) -> None:
         address = urlsplit(request.url)
         if address.scheme != "blob" and address.netloc != own:
-            strangers.append(request.url)
+            foreign_requests.append(request.url)
 
-    def answered(response: playwright.Response) -> None:
-        # What /classify refuses is shown, and a key is asked for; nothing else may fail.
+    def on_response(response: playwright.Response) -> None:
+        # The page shows the problems of /classify, and asks for a key; nothing else may fail.
         if response.status >= 400 and response.status != 401 and "/classify/" not in response.url:
-            complaints.append(f"{response.status} {response.url}")
+            errors.append(f"{response.status} {response.url}")
 
-    def said(message: playwright.ConsoleMessage) -> None:
-        refused = message.text.startswith("Failed to load resource")
-        if message.type in ("error", "warning") and not refused:
-            complaints.append(message.text)
+    def on_console(message: playwright.ConsoleMessage) -> None:
+        is_response = message.text.startswith("Failed to load resource")
+        if message.type in ("error", "warning") and not is_response:
+            errors.append(message.text)
 
-    context.on("request", asked)
-    context.on("response", answered)
-    page.on("console", said)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    context.on("request", on_request)
+    context.on("response", on_response)
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
     context.close()
-    assert strangers == []
-    assert complaints == []
+    assert foreign_requests == []
+    assert errors == []
 
 
 @pytest.fixture
 def page(browser: Browser, server: ServerClient) -> Iterator[Page]:
-    """The page, loaded."""
-    with watched(browser, server) as page:
+    """Open the page and wait until it has loaded."""
+    with open_page(browser, server) as page:
         page.goto("/")
         expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
         yield page
 
 
-def street(seconds: float = 10.0) -> bytes:
-    """A siren, then drilling."""
+def street_scene(seconds: float = 10.0) -> bytes:
+    """Return a recording of a siren, then drilling."""
     half = seconds / 2
     return encode(np.concatenate([make("siren", 1, half), make("drilling", 1, half)]))
 
 
-def choose(page: Page, content: bytes, name: str = "street.wav") -> None:
+def choose_file(page: Page, content: bytes, name: str = "street.wav") -> None:
     file = {"name": name, "mimeType": "audio/wav", "buffer": content}
     page.get_by_label("Choose a file").set_input_files(file)
 
 
-def shown(label: str) -> str:
+def format_label(label: str) -> str:
     return label.replace("_", " ")
 
 
-def percent(probability: float) -> str:
+def format_percent(probability: float) -> str:
     return f"{100 * probability:.{1 if probability < 0.1 else 0}f} %"
 
 
-def expect_answer(page: Page, answer: dict) -> None:
-    card = page.locator(f"article[data-window={answer['checkpoint']['window']}]")
-    headline = f"{shown(answer['label'])} {percent(answer['probability'])}"
+def expect_result(page: Page, result: dict) -> None:
+    card = page.locator(f"article[data-checkpoint={result['checkpoint']['name']}]")
+    headline = f"{format_label(result['label'])} {format_percent(result['probability'])}"
     expect(card.locator(".headline")).to_have_text(headline)
-    bars = [shown(ranked["label"]) + percent(ranked["probability"]) for ranked in answer["ranked"]]
+    bars = [
+        format_label(ranked["label"]) + format_percent(ranked["probability"])
+        for ranked in result["ranked"]
+    ]
     expect(card.locator(".bars li")).to_have_text(bars)
-    if "segments" in answer:
+    if "segments" in result:
         cells = [
             text
-            for segment in answer["segments"]
-            for text in (shown(segment["label"]), percent(segment["probability"]))
+            for segment in result["segments"]
+            for text in (format_label(segment["label"]), format_percent(segment["probability"]))
         ]
         page.get_by_text("The timeline as a table").click()
         expect(page.locator("tbody td:nth-child(n+4)")).to_have_text(cells)
 
 
-def ask(server: ServerClient, content: bytes, task: str = "urban-sound", **query: str) -> dict:
+def classify(server: ServerClient, content: bytes, task: str = "urban-sound", **query: str) -> dict:
     query["top_k"] = "5"
     return server.post(f"/classify/{task}", params=query, files={"file": content}).json()
 
 
-def test_a_chosen_file_is_drawn_and_answered_as_the_api_answers(
+def test_a_chosen_file_is_drawn_and_classified_as_the_api_does(
     page: Page, server: ServerClient
 ) -> None:
-    content = street()
-    choose(page, content)
-    expect(page.locator("#spectrum[data-drawn=true]")).to_be_visible()
-    expect(page.locator("#sound-name")).to_have_text("street.wav")
-    answer = ask(server, content)
-    expect_answer(page, answer)
-    spoken = f"{shown(answer['label'])}, {percent(answer['probability'])}."
-    expect(page.get_by_role("status")).to_have_text(spoken)
+    content = street_scene()
+    choose_file(page, content)
+    expect(page.locator("#spectrogram[data-drawn=true]")).to_be_visible()
+    expect(page.locator("#recording-name")).to_have_text("street.wav")
+    result = classify(server, content)
+    expect_result(page, result)
+    summary = f"{format_label(result['label'])}, {format_percent(result['probability'])}."
+    expect(page.get_by_role("status")).to_have_text(summary)
     # Blocks tell neighbours apart: they follow one another, from end to end.
     places = page.locator(".block").evaluate_all(
         "blocks => blocks.map(b => [parseFloat(b.style.left), parseFloat(b.style.width)])"
@@ -162,22 +190,23 @@ def test_a_chosen_file_is_drawn_and_answered_as_the_api_answers(
     assert ends[-1] == pytest.approx(100, abs=0.1)
 
 
-def test_a_long_file_shows_how_far_it_is(page: Page, server: ServerClient) -> None:
+def test_a_long_file_shows_its_progress(page: Page, server: ServerClient) -> None:
     page.evaluate(
         """() => {
             window.seen = [];
             new MutationObserver(() => {
                 const bar = document.querySelector("progress:not([hidden])");
-                if (bar) window.seen.push([bar.value, document.querySelector(".far").textContent]);
-            }).observe(document.querySelector("#answers"),
+                const text = document.querySelector(".progress-text");
+                if (bar) window.seen.push([bar.value, text.textContent]);
+            }).observe(document.querySelector("#results"),
                 { subtree: true, childList: true, attributes: true });
         }"""
     )
-    content = street(60)
-    choose(page, content)
-    expect_answer(page, ask(server, content))
-    # Blocks of eight clips of 4 s, two seconds apart; of the last, there is the answer. What
-    # came together may be shown together.
+    content = street_scene(60)
+    choose_file(page, content)
+    expect_result(page, classify(server, content))
+    # Batches of eight clips of 4 s, two seconds apart; the last has no event but the result.
+    # Events that came together may be shown together.
     times = [[seconds / 60, f"0:{seconds}.0 of 1:00.0"] for seconds in (18, 34, 50)]
     seen = page.evaluate("window.seen")
     assert seen
@@ -185,17 +214,17 @@ def test_a_long_file_shows_how_far_it_is(page: Page, server: ServerClient) -> No
     assert all(each in times for each in seen)
 
 
-def test_what_goes_wrong_in_the_middle_is_told(page: Page, server: ServerClient) -> None:
-    """A FLAC that is whole at first."""
+def test_a_problem_in_the_middle_is_shown(page: Page, server: ServerClient) -> None:
+    # A FLAC file whose end is damaged.
     content = bytearray(encode(np.tile(make("siren", 7), 48), RATE, "FLAC"))
     content[-5_000:] = bytes(5_000)
     problem = server.post("/classify/urban-sound", files={"file": bytes(content)}).json()
-    choose(page, bytes(content), "damaged.flac")
+    choose_file(page, bytes(content), "damaged.flac")
     expect(page.locator("article, .problem").first).to_contain_text(problem["detail"][1:])
 
 
-def test_a_dropped_file_and_the_other_task(page: Page, server: ServerClient) -> None:
-    content = street(2)
+def test_a_dropped_file_and_another_task(page: Page, server: ServerClient) -> None:
+    content = street_scene(2)
     page.evaluate(
         """content => {
             const transfer = new DataTransfer();
@@ -205,14 +234,14 @@ def test_a_dropped_file_and_the_other_task(page: Page, server: ServerClient) -> 
         }""",
         list(content),
     )
-    expect_answer(page, ask(server, content))
+    expect_result(page, classify(server, content))
     page.get_by_label("Emotion in a voice").check(force=True)
     expect(page.get_by_text("Do not use them to judge people")).to_be_visible()
-    expect_answer(page, ask(server, content, "emotion"))
+    expect_result(page, classify(server, content, "emotion"))
 
 
 def test_clicking_the_timeline_seeks(page: Page) -> None:
-    choose(page, street())
+    choose_file(page, street_scene())
     stage = page.get_by_role("slider", name="Position in the recording")
     size = stage.bounding_box()
     stage.click(position={"x": 0.75 * size["width"], "y": 20})
@@ -226,76 +255,119 @@ def test_clicking_the_timeline_seeks(page: Page) -> None:
 
 
 def test_windows_side_by_side(page: Page, server: ServerClient) -> None:
-    content = street()
-    choose(page, content)
+    content = street_scene()
+    choose_file(page, content)
     expect(page.get_by_label("Rectangular", exact=True)).to_be_disabled()
-    expect(page.get_by_text("Not on this server: Rectangular.")).to_be_visible()
-    hann, hamming = (ask(server, content, window=window) for window in ("hann", "hamming"))
+    models = server.get("/models").json()["models"]
+    (error,) = (model["error"] for model in models if model["status"] == "failed")
+    expect(page.get_by_text(f"Rectangular not loaded: {error}.")).to_be_visible()
+    hann, hamming = (classify(server, content, checkpoint=name) for name in ("hann", "hamming"))
     del hann["segments"], hamming["segments"]
+    plot = page.locator("#spectrogram[data-drawn=true]")
+    hann_image = plot.evaluate("canvas => canvas.toDataURL()")
     page.get_by_label("Hamming", exact=True).check(force=True)
-    expect_answer(page, hamming)
+    expect_result(page, hamming)
+    assert plot.evaluate("canvas => canvas.toDataURL()") != hann_image
     page.get_by_label("Compare windows").check()
     expect(page.locator("article")).to_have_count(2)
-    expect_answer(page, hann)
-    expect_answer(page, hamming)
+    expect_result(page, hann)
+    expect_result(page, hamming)
     expect(page.locator(".row-name")).to_have_text(["Hann", "Hamming"])
     page.get_by_label("Emotion in a voice").check(force=True)
     expect(page.get_by_label("Compare windows")).to_be_disabled()
     expect(page.locator("article h3")).to_have_text(["Hann window, whole recording"])
 
 
-def test_a_problem_is_told_and_nothing_else_lost(page: Page, server: ServerClient) -> None:
-    content = street(2)
-    choose(page, content)
-    answer = ask(server, content)
-    expect_answer(page, answer)
+def test_a_task_that_the_page_does_not_know_by_name(page: Page, server: ServerClient) -> None:
+    content = street_scene()
+    choose_file(page, content)
+    expect(page.locator(".headline")).to_be_visible()
+    task = page.get_by_role("group", name="Listen for").get_by_role("radio")
+    expect(task).to_have_count(3)
+    page.get_by_label("Machine faults").check(force=True)
+    expect(page.get_by_text("Labels: bearing worn, belt slipping, fault 0")).to_be_visible()
+    names = page.get_by_role("group", name="Checkpoint").get_by_role("radio")
+    expect(names).to_have_count(1)
+    expect(page.get_by_label("Small network")).to_be_checked()
+    expect(page.get_by_label("Compare checkpoints")).to_be_disabled()
+    result = classify(server, content, "machine-faults")
+    assert result["label"] in FAULTS
+    expect(page.locator("article h3")).to_have_text("Small network, whole recording")
+    expect_result(page, result)
+    expect(page.locator("article .note")).to_have_text(
+        f"Version {result['checkpoint']['version']}."
+    )
+
+
+def test_the_models_are_requested_again_where_that_failed(page: Page, server: ServerClient) -> None:
+    page.route("**/models", lambda route: route.abort())
+    page.reload()
+    alert = page.get_by_role("alert").first
+    expect(alert).to_contain_text("The server cannot be reached")
+    page.unroute("**/models")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
+    expect(alert).to_be_empty()
+    content = street_scene(2)
+    choose_file(page, content)
+    expect_result(page, classify(server, content))
+
+
+def test_a_problem_is_shown_and_replaces_nothing(page: Page, server: ServerClient) -> None:
+    content = street_scene(2)
+    choose_file(page, content)
+    result = classify(server, content)
+    expect_result(page, result)
     text = b"These are notes, not sound.\n" * 9
-    choose(page, text, "notes.wav")
+    choose_file(page, text, "notes.wav")
     problem = server.post("/classify/urban-sound", files={"file": text}).json()
     alert = page.get_by_role("alert")
     for words in ("notes.wav", problem["title"], problem["detail"]):
         expect(alert).to_contain_text(words)
-    expect(page.locator("#sound-name")).to_have_text("street.wav")
-    expect_answer(page, answer)
-    choose(page, content)
+    expect(page.locator("#recording-name")).to_have_text("street.wav")
+    expect_result(page, result)
+    choose_file(page, content)
     expect(alert).to_be_empty()
 
 
-def test_a_server_that_is_gone_is_told_and_asked_again(page: Page, server: ServerClient) -> None:
+def test_a_lost_server_is_shown_and_requested_again(page: Page, server: ServerClient) -> None:
     page.route("**/classify/**", lambda route: route.abort())
-    content = street(2)
-    choose(page, content)
+    content = street_scene(2)
+    choose_file(page, content)
     expect(page.locator("article")).to_contain_text("The server cannot be reached")
     page.unroute("**/classify/**")
     page.get_by_role("button", name="Try again").click()
-    expect_answer(page, ask(server, content))
+    expect_result(page, classify(server, content))
 
 
-def test_silence_is_nothing_known(page: Page) -> None:
-    choose(page, encode(np.zeros(10 * RATE, np.float32)))
-    expect(page.locator(".headline")).to_have_text("nothing known")
+def test_silence_has_no_label(page: Page) -> None:
+    choose_file(page, encode(np.zeros(10 * RATE, np.float32)))
+    expect(page.locator(".headline")).to_have_text("nothing recognised")
     reason = "there is nothing to hear"
     expect(page.locator(".reason")).to_have_text(reason)
-    expect(page.get_by_role("status")).to_have_text(f"nothing known, {reason}.")
-    expect(page.locator(".block")).to_have_text(["nothing known"])
+    expect(page.get_by_role("status")).to_have_text(f"nothing recognised, {reason}.")
+    expect(page.locator(".block")).to_have_text(["nothing recognised"])
 
 
 def test_silence_after_a_sound_is_in_the_timeline(page: Page, server: ServerClient) -> None:
     content = encode(np.concatenate([make("drilling", 1, 8), np.zeros(12 * RATE, np.float32)]))
-    answer = ask(server, content)
-    *before, silence = [segment["label"] for segment in answer["segments"]]
+    result = classify(server, content)
+    *before, silence = [segment["label"] for segment in result["segments"]]
     assert silence is None
-    choose(page, content)
-    expect(page.locator(".block")).to_have_text([*map(shown, before), "nothing known"])
+    choose_file(page, content)
+    expect(page.locator(".block")).to_have_text([*map(format_label, before), "nothing recognised"])
     legend = page.get_by_label("Labels along the recording").get_by_role("listitem")
-    shares = [f"{shown(x)}, {percent(answer['shares'][x])} of the time" for x in before]
-    expect(legend).to_have_text([*dict.fromkeys(shares), "nothing known"])
+    fractions = [
+        f"{format_label(x)}, {format_percent(result['label_fractions'][x])} of the time"
+        for x in before
+    ]
+    expect(legend).to_have_text([*dict.fromkeys(fractions), "nothing recognised"])
     page.get_by_text("The timeline as a table").click()
     last = page.locator("tbody tr").last.locator("td:nth-child(n+4)")
-    expect(last).to_have_text(["nothing known: there is nothing to hear", ""])
+    expect(last).to_have_text(["nothing recognised: there is nothing to hear", ""])
 
 
-def test_by_keyboard_alone(page: Page) -> None:
+def test_everything_works_by_keyboard(page: Page) -> None:
     def tab_to(selector: str) -> None:
         target = page.locator(selector)
         for _ in range(30):
@@ -311,7 +383,7 @@ def test_by_keyboard_alone(page: Page) -> None:
         page.keyboard.press("Enter")
     tab_to("#examples button:nth-child(4)")
     page.keyboard.press("Enter")
-    expect(page.locator("#sound-name")).to_have_text("Street scene (synthesised)")
+    expect(page.locator("#recording-name")).to_have_text("Street scene (synthesised)")
     tab_to("input[name=task]:checked")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_label("Emotion in a voice")).to_be_checked()
@@ -332,23 +404,25 @@ def test_by_keyboard_alone(page: Page) -> None:
     expect(page.get_by_role("button", name="Play")).to_be_visible()
 
 
-def test_what_the_browser_cannot_play_is_answered(page: Page, server: ServerClient) -> None:
+def test_a_file_that_the_browser_cannot_play_is_classified(
+    page: Page, server: ServerClient
+) -> None:
     content = encode(make("siren", 1), container="AIFF")
-    choose(page, content, "siren.aiff")
-    expect_answer(page, ask(server, content))
-    expect(page.get_by_text("This browser cannot draw or play this format")).to_be_visible()
+    choose_file(page, content, "siren.aiff")
+    expect_result(page, classify(server, content))
+    expect(page.get_by_text("This browser cannot draw or play this recording")).to_be_visible()
     expect(page.get_by_role("button", name="Play")).to_be_disabled()
 
 
-def test_the_microphone(page: Page) -> None:
+def test_the_microphone_is_recorded(page: Page) -> None:
     page.context.grant_permissions(["microphone"])
     page.get_by_role("button", name="Record").click()
     # The fake microphone beeps once a second.
     expect(page.locator("#record")).to_have_text(re.compile(r"Stop \d:(0[2-9]|[1-5]\d)"))
     page.locator("#record").click()
-    expect(page.locator("#sound-name")).to_have_text("Your recording")
+    expect(page.locator("#recording-name")).to_have_text("Your recording")
     expect(page.locator(".headline")).to_be_visible()
-    expect(page.locator("#sound-facts")).to_contain_text("webm")
+    expect(page.locator("#recording-info")).to_contain_text("webm")
     page.get_by_role("slider").press("End")
     page.get_by_role("slider").press("Home")
     page.get_by_role("button", name="Play").click()
@@ -363,7 +437,7 @@ def test_the_microphone(page: Page) -> None:
         ("NotReadableError", "in use by another program"),
     ],
 )
-def test_no_microphone(page: Page, error: str, words: str) -> None:
+def test_a_missing_microphone_is_explained(page: Page, error: str, words: str) -> None:
     page.evaluate(
         """name => {
             navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("", name); };
@@ -387,12 +461,12 @@ def test_the_gallery_shows_and_plays_each_genre(page: Page) -> None:
     picture.scroll_into_view_if_needed()
     expect(picture).to_have_js_property("complete", True)
     gallery.get_by_role("button", name="Listen to jazz").click()
-    expect(page.locator("#sound-name")).to_have_text("lamplight vibes (jazz)")
+    expect(page.locator("#recording-name")).to_have_text("lamplight vibes (jazz)")
     expect(page.locator(".headline")).to_be_visible()
     expect(page.locator("#clock")).to_be_in_viewport()
 
 
-def test_the_spectrogram_sees_what_the_service_sees(page: Page) -> None:
+def test_the_spectrogram_is_that_of_the_service(page: Page) -> None:
     rng = np.random.default_rng(0)
     signal = rng.standard_normal(1024)
     for window in WINDOWS:
@@ -401,7 +475,8 @@ def test_the_spectrogram_sees_what_the_service_sees(page: Page) -> None:
                 const { Fft, analysisWindow } = await import("/web/fft.js");
                 const window = analysisWindow(name, signal.length);
                 const power = new Float32Array(signal.length / 2 + 1);
-                new Fft(signal.length).power(signal.map((value, i) => value * window[i]), power);
+                const windowed = signal.map((value, i) => value * window[i]);
+                new Fft(signal.length).computePower(windowed, power);
                 return [...power];
             }""",
             [signal.tolist(), window],
@@ -410,6 +485,28 @@ def test_the_spectrogram_sees_what_the_service_sees(page: Page) -> None:
         np.testing.assert_allclose(
             power, np.abs(np.fft.rfft(signal * expected)) ** 2, rtol=1e-3, atol=1e-8
         )
+
+
+def test_the_mel_scale_is_that_of_the_service(page: Page) -> None:
+    hertz = [0.0, 440.0, 999.0, 1000.0, 1001.0, 11_025.0]
+    mels, back = page.evaluate(
+        """async hertz => {
+            const { hzToMel, melToHz } = await import("/web/spectrogram.js");
+            const mels = hertz.map(hzToMel);
+            return [mels, mels.map(melToHz)];
+        }""",
+        hertz,
+    )
+    np.testing.assert_allclose(mels, hz_to_mel(np.array(hertz)), rtol=1e-9)
+    np.testing.assert_allclose(back, mel_to_hz(np.array(mels)), rtol=1e-9)
+
+
+def test_the_page_names_the_formats_of_the_service(page: Page) -> None:
+    accept = page.get_by_label("Choose a file").get_attribute("accept")
+    assert set(AUDIO_SUFFIXES) == {part.strip() for part in accept.split(",")} - WILDCARDS
+    note = page.locator("#formats").text_content()
+    for name in re.sub(r" \(.*?\)", "", ACCEPTED_FORMATS.replace(" and ", ", ")).split(", "):
+        assert re.search(rf"\b{name}\b", note), name
 
 
 def test_the_theme_follows_the_system_until_one_is_chosen(page: Page) -> None:
@@ -425,48 +522,46 @@ def test_the_theme_follows_the_system_until_one_is_chosen(page: Page) -> None:
     assert page.evaluate(ground) == light
 
 
-def test_a_key_is_asked_for_sent_and_kept_for_the_tab(browser: Browser, tmp_path: Path) -> None:
+def test_a_key_is_requested_sent_and_kept_for_the_tab(browser: Browser, tmp_path: Path) -> None:
     save_constant(tmp_path / "store", "siren")
     token, key = make_key("page", "use")
     (tmp_path / "keys").write_text(key.line)
     with (
         serve(models_dir=tmp_path / "store", api_keys_file=tmp_path / "keys") as server,
-        watched(browser, server) as page,
+        open_page(browser, server) as page,
     ):
         page.goto("/")
-        asked = page.get_by_role("dialog", name="This server wants an API key")
-        asked.get_by_label("Key").fill("wrong")
-        asked.get_by_role("button", name="Continue").click()
-        expect(asked).to_contain_text("The server does not know this key.")
-        asked.get_by_label("Key").fill(token)
+        dialog = page.get_by_role("dialog", name="This server wants an API key")
+        dialog.get_by_label("Key").fill("wrong")
+        dialog.get_by_role("button", name="Continue").click()
+        expect(dialog).to_contain_text("The server does not know this key.")
+        dialog.get_by_label("Key").fill(token)
         page.keyboard.press("Enter")
         expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
-        expect(asked).to_be_hidden()
+        expect(dialog).to_be_hidden()
         picture = page.get_by_role("img", name=", jazz, hann window")
         picture.scroll_into_view_if_needed()
         expect(picture).to_have_js_property("naturalWidth", 480)
-        choose(page, street(2))
+        choose_file(page, street_scene(2))
         expect(page.locator(".headline")).to_have_text(re.compile("^siren"))
         page.reload()
         expect(page.get_by_role("button", name="Jazz music")).to_be_visible()
         page.evaluate("sessionStorage.clear()")
         page.reload()
-        asked.get_by_role("button", name="Cancel").click()
+        dialog.get_by_role("button", name="Cancel").click()
         expect(page.get_by_role("alert").first).to_contain_text("A key is needed")
 
 
-def test_the_documentation_is_drawn_without_asking_anyone_else(
-    browser: Browser, server: ServerClient
-) -> None:
-    with watched(browser, server) as page:
+def test_the_documentation_needs_no_other_host(browser: Browser, server: ServerClient) -> None:
+    with open_page(browser, server) as page:
         page.goto("/docs")
         expect(page.get_by_role("heading", name="Earshot")).to_be_visible()
         expect(page.get_by_text("/classify/{task}", exact=True)).to_be_visible()
 
 
-def test_nothing_sticks_out_at_phone_width(page: Page) -> None:
+def test_nothing_overflows_at_phone_width(page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    choose(page, street(), "a_recording_with_a_very_long_name_" * 3 + ".wav")
+    choose_file(page, street_scene(), "a_recording_with_a_very_long_name_" * 3 + ".wav")
     page.get_by_label("Compare windows").check()
     expect(page.locator(".headline")).to_have_count(2)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
