@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from app.api.api_keys import make_key
-from earshot.client import Client, EarshotError
+from earshot import Client, EarshotError
 from tests.e2e.test_classify import problem
 from tests.e2e.test_stream import pcm
 from tests.support.serving import ServerClient, serve

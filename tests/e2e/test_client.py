@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app import __version__
-from earshot.client import AsyncClient, Client, EarshotError
+from earshot import AsyncClient, Client, EarshotError
 from tests.e2e.test_classify import post
 from tests.support.serving import ServerClient, serve
 from tests.support.sounds import RATE, encode, make

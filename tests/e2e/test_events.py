@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from httpx_sse import EventSource, ServerSentEvent
 
-from earshot.client import AsyncClient, Client, EarshotError
+from earshot import AsyncClient, Client, EarshotError
 from earshot.schemas import Classification, Progress
 from tests.e2e.test_classify import HEAD, MULTIPART, OCTETS, URBAN, WAV, problem
 from tests.support.serving import ServerClient, serve
