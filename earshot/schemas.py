@@ -252,7 +252,7 @@ class SpectrogramData(BaseModel):
     title: str = Field(examples=["jazz: corner swing (hann window)"])
     times: list[Seconds] = Field(description="centres of the columns, s", examples=[[0.0, 0.0232]])
     frequencies: list[float] = Field(description="of the rows, Hz", examples=[[0.0, 10.767]])
-    decibels: list[list[float]] = Field(
+    db: list[list[float]] = Field(
         description="dB, 0 the loudest point: [frequency][time]",
         examples=[[[-62.1, -58.94], [-12.5, 0.0]]],
     )

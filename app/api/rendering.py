@@ -113,7 +113,7 @@ def _to_json(panels: Sequence[Panel]) -> bytes:
                 title=panel.title,
                 times=to_rounded_lists(panel.spectrogram.times, 4),
                 frequencies=to_rounded_lists(panel.spectrogram.frequencies, 3),
-                decibels=to_rounded_lists(panel.spectrogram.db, 2),
+                db=to_rounded_lists(panel.spectrogram.db, 2),
             )
             for panel in panels
         ]

@@ -164,7 +164,7 @@ def test_json_and_npy_are_the_same_numbers(client: httpx.Client) -> None:
     assert spectrogram["title"] == "hann window"
     np.testing.assert_allclose(spectrogram["times"], times, atol=1e-4)
     np.testing.assert_allclose(spectrogram["frequencies"], frequencies, atol=1e-3)
-    np.testing.assert_allclose(spectrogram["decibels"], db, atol=0.0051)
+    np.testing.assert_allclose(spectrogram["db"], db, atol=0.0051)
 
 
 def test_windows_side_by_side(client: httpx.Client) -> None:
@@ -194,7 +194,7 @@ def test_genres_side_by_side(client: httpx.Client) -> None:
     assert [each["title"] for each in shown] == GENRES
     for each in shown:
         alone = get(client, genre=each["title"], track=2, format="json", width=250).json()
-        assert alone["spectrograms"][0]["decibels"] == each["decibels"]
+        assert alone["spectrograms"][0]["db"] == each["db"]
     assert picture(get(client, compare="genres", track=2)).std() > 30
 
 
