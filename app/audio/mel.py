@@ -25,7 +25,12 @@ def mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def mel_band_edges(n_mels: int, fmin: float, fmax: float) -> NDArray[np.float64]:
-    """Edges and centres of `n_mels` triangular bands, evenly spaced in mels from `fmin` to `fmax`.
+    """Return the edges and centres of triangular bands, evenly spaced in mels.
+
+    Args:
+        n_mels: number of bands.
+        fmin: lower edge of the lowest band in Hz.
+        fmax: upper edge of the highest band in Hz.
 
     Returns:
         Hz, rising, shape `[n_mels + 2]`: band `i` rises from `i`, is highest at `i + 1` and ends

@@ -44,7 +44,7 @@ def frame_count(samples: int, hop_length: int) -> int:
 def stft(
     signal: NDArray[np.float32], *, n_fft: int, hop_length: int, window: WindowName
 ) -> NDArray[np.complex64]:
-    """Short-time Fourier transform with centred frames.
+    """Compute the short-time Fourier transform with centred frames.
 
     Frame `t` is centred on sample `t * hop_length`; beyond its ends the signal counts as
     zero. This is `librosa.stft(..., pad_mode="constant")` and
@@ -68,7 +68,7 @@ def stft(
 def power_spectrogram(
     signal: NDArray[np.float32], *, n_fft: int, hop_length: int, window: WindowName
 ) -> NDArray[np.float32]:
-    """Squared magnitude of `stft`: float32, shape `[n_fft // 2 + 1, frames]`, all >= 0."""
+    """Return the squared magnitude of `stft`: float32, shape `[n_fft // 2 + 1, frames]`, all >= 0."""
     return _power(stft(signal, n_fft=n_fft, hop_length=hop_length, window=window))
 
 
@@ -80,7 +80,7 @@ def power_spectrogram_blocks(
     window: WindowName,
     block_frames: int,
 ) -> Iterator[NDArray[np.float32]]:
-    """The columns of `power_spectrogram`, `block_frames` at a time and in order.
+    """Yield the columns of `power_spectrogram`, `block_frames` at a time and in order.
 
     For long signals, whose spectrogram would take many times their own memory. The last
     block may be narrower. Raises ValueError as `stft` does.
@@ -91,7 +91,7 @@ def power_spectrogram_blocks(
 
 
 def _frames(signal: NDArray[np.float32], n_fft: int, hop_length: int) -> NDArray[np.float32]:
-    """A view of the centred frames, shape `[frames, n_fft]`."""
+    """Return a view of the centred frames, shape `[frames, n_fft]`."""
     if signal.ndim != 1 or signal.size == 0:
         raise ValueError(f"signal must be one-dimensional and not empty, got {signal.shape}")
     if n_fft < 2 or n_fft % 2:

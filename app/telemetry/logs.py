@@ -14,11 +14,11 @@ request_ids: ContextVar[Mapping[str, str] | None] = ContextVar("request_ids", de
 
 
 def log_config(log_format: LogFormat, level: str) -> dict[str, Any]:
-    """The configuration for `logging.config.dictConfig`: everything to stderr, in one format.
+    """Return the configuration for `logging.config.dictConfig`: all to stderr, in one format.
 
     Args:
         log_format: of the lines.
-        level: in lower case; other packages than this and uvicorn are heard from `warning` on.
+        level: in lower case; other packages than this and uvicorn log from `warning` on.
     """
     formatter = JsonFormatter if log_format == "json" else TextFormatter
     # At debug, uvicorn would log queries, headers and what clients send.
@@ -47,7 +47,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record with its fields; see `docs/operations.md`."""
+        """Return the record with its fields as one line of JSON; see `docs/operations.md`."""
         entry = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -64,7 +64,7 @@ class TextFormatter(logging.Formatter):
     """Time, level, message and `name=value` for each field."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record in a line, and the stack of its exception below."""
+        """Return the record in a line, and the stack of its exception below."""
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
         line = f"{_time(record)} {record.levelname:8} {record.getMessage()}{fields}"
         if record.exc_info:
@@ -80,11 +80,11 @@ class _WithoutQueries(logging.Filter):
 
 
 def _time(record: logging.LogRecord) -> str:
-    """RFC 3339, UTC."""
+    """Return the time of a record by RFC 3339, UTC."""
     moment = datetime.fromtimestamp(record.created, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What `extra={"fields": ...}` names, then the ids of the request."""
+    """Return the fields of `extra={"fields": ...}`, then the ids of the request."""
     return {**getattr(record, "fields", {}), **(request_ids.get() or {})}

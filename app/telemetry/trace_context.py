@@ -1,4 +1,4 @@
-"""Trace ids from one service to the next (W3C Trace Context, level 1)."""
+"""Parse and make trace ids (W3C Trace Context, level 1)."""
 
 import re
 import secrets
@@ -38,5 +38,5 @@ def parse_traceparent(header: str) -> TraceParent | None:
 
 
 def new_trace_id() -> str:
-    """Of a trace that begins here: 32 random hexadecimal digits, not all zero."""
+    """Return the id of a new trace: 32 random hexadecimal digits, not all zero."""
     return f"{1 + secrets.randbelow(2**128 - 1):032x}"
