@@ -68,7 +68,7 @@ def stft(
 def power_spectrogram(
     signal: NDArray[np.float32], *, n_fft: int, hop_length: int, window: WindowName
 ) -> NDArray[np.float32]:
-    """Return the squared magnitude of `stft`: float32, shape `[n_fft // 2 + 1, frames]`, all >= 0."""
+    """Return the power of `stft`: float32, shape `[n_fft // 2 + 1, frames]`, all >= 0."""
     return _power(stft(signal, n_fft=n_fft, hop_length=hop_length, window=window))
 
 
