@@ -138,7 +138,7 @@ def test_the_figures_of_a_sibling_join_the_card(
 def test_the_report_names_every_answer(trained_store: Path) -> None:
     card = store.load(trained_store, "urban-sound", "hann").card
     assert card.metrics is not None
-    with (trained_store.parent / "run" / "report" / "answers.csv").open() as file:
+    with (trained_store.parent / "run" / "report" / "predictions.csv").open() as file:
         answers = list(csv.DictReader(file))
     assert len(answers) == card.metrics.overall.clips
     right = [row["label"] == row["answer"] for row in answers]
