@@ -447,7 +447,11 @@ def no_recordings(root: Path) -> None:
         ("nemo", bad_emotion, r"data\.tsv, line 2: unknown emotion 'bored'; known: anger"),
         ("urdu", no_recordings, r"URDU: no recordings found"),
         ("cremad", named("AudioWAV/1001_DFA_FUN_XX.wav"), r"1001_DFA_FUN_XX\.wav: .* ANG, DIS"),
-        ("cremad", named("AudioWAV/1001_DFA_ANG.wav"), r"expected a name like 1001_DFA_ANG_XX"),
+        (
+            "cremad",
+            named("AudioWAV/1001_DFA_ANG.wav"),
+            r"expected a name like AudioWAV/1001_DFA_ANG_XX",
+        ),
         ("cremad", named("AudioWAV/me_DFA_ANG_XX.wav"), r"me_DFA_ANG_XX\.wav: expected a name"),
         ("cremad", named("1001_DFA_ANG_XX.wav"), r"CREMA-D: no recordings found .*AudioWAV/\*"),
         ("savee", named("AudioData/DC/b01.wav"), r"DC/b01\.wav: expected .*label a, d, f"),
