@@ -1,1 +1,1 @@
-"""Earshot, the offline package: corpora in, checkpoints out."""
+"""The training package: corpora in, checkpoints out."""

@@ -12,7 +12,7 @@ from training.recipes import Recipe
 
 Array = NDArray[np.float32]
 
-_TILT_KNOTS = 5
+_EQ_KNOTS = 5
 
 
 def random_crop(
@@ -24,7 +24,7 @@ def random_crop(
 ) -> Array:
     """Take `length` samples from a random place, at a random playback speed.
 
-    A shorter recording is filled as the front end fills it and turned by a random offset.
+    A shorter recording is padded or repeated as the service does, and rotated at random.
     """
     speed = 1.0 + speed_range * rng.uniform(-1, 1)
     needed = length if speed == 1.0 else int(length * speed) + 2
@@ -39,13 +39,13 @@ def random_crop(
     return samples[:length]
 
 
-def factor(reach: float, rng: Generator) -> float:
-    """A random factor between `1 - reach` and `1 + reach`."""
-    return float(rng.uniform(1 - reach, 1 + reach)) if reach else 1.0
+def uniform_scale(spread: float, rng: Generator) -> float:
+    """Draw a factor between `1 - spread` and `1 + spread`."""
+    return float(rng.uniform(1 - spread, 1 + spread)) if spread else 1.0
 
 
-def mix(first: Array, second: Array, weight: float) -> Array:
-    """Mix two clips so that `first` has the share `weight` of the power.
+def mixup(first: Array, second: Array, weight: float) -> Array:
+    """Mix two clips so that `first` has the fraction `weight` of the power.
 
     Mixup (Zhang et al., ICLR 2018) in the power domain: uncorrelated sounds add in power,
     as they do in a street.
@@ -61,7 +61,7 @@ def add_noise(samples: Array, snr_db: float, rng: Generator) -> Array:
 
 
 def reverberate(samples: Array, decay_seconds: float, sample_rate: int, rng: Generator) -> Array:
-    """Let a clip sound in a made-up room: noise that decays by 60 dB in `decay_seconds`.
+    """Add the reverberation of a random room: noise that decays by 60 dB in `decay_seconds`.
 
     The diffuse part is as strong as the direct sound or up to 20 dB weaker (Polack's model of
     late reverberation, 1988). The power stays as it was.
@@ -74,41 +74,41 @@ def reverberate(samples: Array, decay_seconds: float, sample_rate: int, rng: Gen
     return wet * np.float32(_rms(samples) / _rms(wet))
 
 
-def warp(power: Array, frames: int, factor: float, centres: NDArray[np.float64]) -> Array:
-    """Stretch a mel power spectrogram in time to `frames`, and in frequency by `factor`.
+def vtlp(power: Array, frames: int, scale: float, frequencies: NDArray[np.float64]) -> Array:
+    """Stretch a mel power spectrogram in time to `frames`, and in frequency by `scale`.
 
-    The second is vocal tract length perturbation (Jaitly and Hinton, 2013): what was at a
-    frequency comes to `factor` times it.
+    The latter is vocal tract length perturbation (Jaitly and Hinton, 2013): what was at a
+    frequency comes to `scale` times it.
 
     Args:
         power: `[mels, any number of frames]`.
-        frames: how many there shall be.
-        factor: of frequencies; above the last band, the last band goes on.
-        centres: of the bands, Hz, rising.
+        frames: of the result.
+        scale: of frequencies; above the last band, the last band goes on.
+        frequencies: centres of the bands, Hz, rising.
     """
-    bands = np.interp(centres / factor, centres, np.arange(centres.size))
+    bands = np.interp(frequencies / scale, frequencies, np.arange(frequencies.size))
     times = np.linspace(0, power.shape[1] - 1, frames)
-    return _between(_between(power, bands, axis=0), times, axis=1)
+    return _interpolate(_interpolate(power, bands, axis=0), times, axis=1)
 
 
-def _between(values: Array, places: NDArray[np.float64], *, axis: int) -> Array:
-    lower = np.minimum(places.astype(int), values.shape[axis] - 2)
-    share = np.expand_dims((places - lower).astype(np.float32), 1 - axis)
+def _interpolate(values: Array, positions: NDArray[np.float64], *, axis: int) -> Array:
+    lower = np.minimum(positions.astype(int), values.shape[axis] - 2)
+    fraction = np.expand_dims((positions - lower).astype(np.float32), 1 - axis)
     first: Array = np.take(values, lower, axis=axis)
     second: Array = np.take(values, lower + 1, axis=axis)
-    between: Array = first + share * (second - first)
-    return between
+    interpolated: Array = first + fraction * (second - first)
+    return interpolated
 
 
-def tilt(power: Array, largest_db: float, rng: Generator) -> Array:
+def random_eq(power: Array, max_db: float, rng: Generator) -> Array:
     """Filter a mel power spectrogram by a smooth random curve, as rooms and microphones do."""
-    knots = rng.uniform(-largest_db, largest_db, _TILT_KNOTS)
-    bands = np.linspace(0, _TILT_KNOTS - 1, power.shape[0])
-    gain = 10 ** (np.interp(bands, np.arange(_TILT_KNOTS), knots) / 10)
+    knots = rng.uniform(-max_db, max_db, _EQ_KNOTS)
+    bands = np.linspace(0, _EQ_KNOTS - 1, power.shape[0])
+    gain = 10 ** (np.interp(bands, np.arange(_EQ_KNOTS), knots) / 10)
     return power * gain.astype(np.float32)[:, None]
 
 
-def mask(spectrogram: Array, recipe: Recipe, rng: Generator) -> Array:
+def spec_augment(spectrogram: Array, recipe: Recipe, rng: Generator) -> Array:
     """Blank two stripes of bands and two of frames with the mean, which is 0.
 
     SpecAugment: Park et al., Interspeech 2019.

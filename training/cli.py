@@ -1,4 +1,4 @@
-"""The commands of the training package."""
+"""The commands of the training package, as the command line of Earshot adds them."""
 
 import argparse
 import importlib.util
@@ -6,9 +6,10 @@ import logging
 import sys
 from pathlib import Path
 
-from app.audio.stft import WINDOWS
-from training.tasks import TASKS
 from training.corpora import CORPORA
+from training.tasks import TASKS, require_name
+
+# `--help` needs none of the packages that commands need: nothing here imports them.
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,15 +24,15 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(options: argparse.Namespace, command: str) -> None:
-    """Run the command that was parsed into `options`; `command` is how it was typed.
+    """Run the command that was parsed into `options` from the command line `command`.
 
     Raises SystemExit with a message where the user's data is not as it should be, or the
     training packages are missing.
     """
     if importlib.util.find_spec("lightning") is None:
         sys.exit(
-            f"earshot: {options.command} needs the training packages: "
-            "pip install 'earshot[training]'"
+            "earshot: the training packages are missing: "
+            "run `make training` in a checkout of Earshot"
         )
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("training").setLevel(logging.INFO)
@@ -49,16 +50,17 @@ def run(options: argparse.Namespace, command: str) -> None:
 def _add_pretrain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "pretrain",
-        help="teach a network to hear, from all corpora, without labels",
-        description="Train a ResNet50 to predict the embedding of YAMNet, a large tagger of "
-        "sounds, on every corpus below DIR; or, with --task, the labels of a task. Each crop is "
-        "seen through a window drawn at random, so that all windows start equal. What the tasks "
-        "hold out is left out here too.",
+        help="make weights to start from, from all corpora, without labels",
+        description="Train a ResNet50 to predict the embedding of YAMNet, a network that knows "
+        "521 kinds of sound, on every corpus below DIR; or, with --task, the labels of a task. "
+        "Each crop goes through a window drawn at random, so that all windows start equal. What "
+        "the tasks hold out is left out here too.",
     )
     parser.add_argument(
         "--task", choices=TASKS, help="learn the labels of this task (default: YAMNet's embedding)"
     )
     _add_data(parser)
+    _add_cache(parser)
     _add_run(parser, "runs/pretrain or runs/pretrain-TASK")
     parser.add_argument(
         "--corpora",
@@ -76,11 +78,29 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         description="Fit a ResNet50, export it as an int8 graph into a store and measure it on "
         "the speakers or recordings that were held out. An interrupted run goes on.",
     )
-    parser.add_argument("--task", choices=TASKS, required=True, help="what to listen for")
-    _add_window(parser)
-    _add_source(parser)
+    parser.add_argument(
+        "--task",
+        type=_name,
+        required=True,
+        metavar="TASK",
+        help=f"with --data, one of {', '.join(TASKS)}; with --folders, a name of your own",
+    )
+    # Checked where it is used: the windows' module loads NumPy.
+    parser.add_argument(
+        "--window",
+        type=_window,
+        default="hann",
+        metavar="WINDOW",
+        help="analysis window: hann, hamming or rectangular (default: hann)",
+    )
+    parser.add_argument(
+        "--name", type=_name, help="of the checkpoint within its task (default: the window's)"
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    _add_source(source)
+    _add_cache(parser)
     _add_store(parser)
-    _add_run(parser, "runs/TASK-WINDOW")
+    _add_run(parser, "runs/TASK-NAME")
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -90,56 +110,80 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         description="Write the int8 graph and card of a finished run into a store. The card has "
         "no metrics until earshot evaluate has run.",
     )
-    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="a finished run")
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run")
     parser.add_argument(
         "--weights",
         action="store_true",
         help="add the weights before quantisation (47 MB), for EARSHOT_ENGINE=torch on a GPU",
     )
-    _add_source(parser)
-    _add_store(parser)
+    parser.add_argument(
+        "--store", type=Path, metavar="DIR", help="where checkpoints are (default: the run's)"
+    )
 
 
 def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure a checkpoint and write its card",
-        description="Answer the clips that were held out of a checkpoint's training, as the "
-        "service would, and write metrics and temperature into its card.",
+        description="Classify the recordings that were held out of a checkpoint's training, as "
+        "the service would, and write metrics, temperature and OOD threshold into its card. The "
+        "checkpoint is the one that a RUN exported or, without RUN, one of a store.",
     )
-    parser.add_argument("--task", choices=TASKS, required=True)
-    _add_window(parser)
-    _add_source(parser)
-    _add_store(parser)
+    parser.add_argument(
+        "run", type=Path, nargs="?", metavar="RUN", help="the folder of a run that was exported"
+    )
+    parser.add_argument(
+        "--task", type=_name, metavar="TASK", help="without RUN: the checkpoint's task"
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=_name,
+        metavar="NAME",
+        help="without RUN: the checkpoint's name in its task",
+    )
+    _add_source(parser.add_mutually_exclusive_group(), "without RUN: ")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="where decoded recordings are kept (default: the run's, or runs/cache)",
+    )
+    parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="DIR",
+        help="where checkpoints are (default: the run's, or runs/store)",
+    )
     parser.add_argument(
         "--sibling",
         type=Path,
         action="append",
         default=[],
         metavar="STORE",
-        help="a store with the same task and window, trained by the same recipe with other "
-        "recordings held out; its figures join the card; may be repeated",
+        help="a store with the same task and name, trained by the same recipe with other "
+        "recordings held out; its metrics join the card; may be repeated",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="where to write metrics.json, answers.csv and confusion.png "
-        "(default: runs/report-TASK-WINDOW)",
+        help="where to write metrics.json, predictions.csv and confusion.png "
+        "(default: RUN/report, or runs/report-TASK-NAME)",
     )
     parser.add_argument(
         "--fp32",
         type=Path,
         metavar="FILE",
-        help="the graph before quantisation (RUN/model.fp32.onnx), to measure what that cost",
+        help="the graph before quantisation, to measure the loss by it "
+        "(default: RUN/model.fp32.onnx)",
     )
 
 
 def _add_tables(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "tables",
-        help="print what the cards of a store say, as Markdown",
-        description="Print the figures, calibration and recalls that the cards of a store hold.",
+        help="print the metrics of a store's cards, as Markdown",
+        description="Print the scores, calibration, OOD metrics and recalls of a store's cards.",
     )
     _add_store(parser)
 
@@ -147,19 +191,20 @@ def _add_tables(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _add_compare_windows(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "compare-windows",
-        help="does the window matter? train through each of them, and compare",
+        help="train through each window, and compare",
         description="Train on UrbanSound8K with each window and several seeds, all else being "
-        "equal, and compare what they answer on the held-out folds: means and confidence "
+        "equal, and compare their predictions on the held-out folds: means and confidence "
         "intervals, a paired bootstrap and McNemar's test, differences per class, confusion "
         "matrices. Finished runs are not repeated; an interrupted one goes on.",
     )
     _add_data(parser)
+    _add_cache(parser)
     _add_pretrained(parser)
     parser.add_argument(
         "--epochs", type=int, default=5, help="of each run, the same for all (default: 5)"
     )
     parser.add_argument(
-        "--seeds", type=_repeats, default=3, help="runs of each window, at least 2 (default: 3)"
+        "--seeds", type=_seed_count, default=3, help="runs of each window, at least 2 (default: 3)"
     )
     parser.add_argument(
         "--fold",
@@ -173,7 +218,7 @@ def _add_compare_windows(commands: "argparse._SubParsersAction[argparse.Argument
 def _add_analyze_genres(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "analyze-genres",
-        help="what genres of music look like, and what the window changes of that",
+        help="measure and draw genres of music through each window",
         description="Measure and draw recordings of music: spectrograms of each genre through "
         "each window, and centroid, bandwidth, roll-off, flatness, contrast, zero crossings, "
         "tempo and MFCC means.",
@@ -184,28 +229,19 @@ def _add_analyze_genres(commands: "argparse._SubParsersAction[argparse.ArgumentP
     _add_out(parser, "runs/genres", "genres.json and the figures")
 
 
-def _add_window(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--window", choices=WINDOWS, default="hann", help="analysis window (default: hann)"
-    )
-
-
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--data", type=Path, metavar="DIR", help="the corpora")
-    source.add_argument(
+def _add_source(group: argparse._MutuallyExclusiveGroup, prefix: str = "") -> None:
+    group.add_argument("--data", type=Path, metavar="DIR", help=f"{prefix}the corpora")
+    group.add_argument(
         "--folders",
         type=Path,
         metavar="DIR",
-        help="your own recordings and labels instead: DIR/LABEL/FILE, or DIR/LABEL/SPEAKER/FILE "
-        "where recordings of one speaker or session must stay together",
+        help=f"{prefix}your own recordings and labels instead: DIR/LABEL/FILE, or "
+        "DIR/LABEL/SPEAKER/FILE where recordings of one speaker or session must stay together",
     )
-    _add_cache(parser)
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="the corpora")
-    _add_cache(parser)
 
 
 def _add_cache(parser: argparse.ArgumentParser) -> None:
@@ -227,13 +263,13 @@ def _add_pretrained(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_out(parser: argparse.ArgumentParser, default: str, what: str) -> None:
+def _add_out(parser: argparse.ArgumentParser, default: str, content: str) -> None:
     parser.add_argument(
         "--out",
         type=Path,
         default=Path(default),
         metavar="DIR",
-        help=f"where to write {what} (default: {default})",
+        help=f"where to write {content} (default: {default})",
     )
 
 
@@ -258,7 +294,7 @@ def _add_run(parser: argparse.ArgumentParser, default: str) -> None:
         type=_fold,
         metavar="CORPUS:FOLD[,FOLD]",
         help="folds or speakers to keep for measuring; may be repeated (default: the task's own, "
-        "see training/recipes.py, or a fifth of them where the data has not all of those)",
+        "see training/tasks.py, or a fifth of them where the data has not all of those)",
     )
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--batch-size", type=int, help="instead of the recipe's")
@@ -272,10 +308,26 @@ def _add_run(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def _repeats(text: str) -> int:
+def _seed_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 2:
         raise argparse.ArgumentTypeError(f"expected 2 or more, got {text!r}")
     return int(text)
+
+
+def _name(text: str) -> str:
+    try:
+        return require_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _window(text: str) -> str:
+    from app.audio.stft import WINDOWS  # noqa: PLC0415
+
+    if text not in WINDOWS:
+        known = ", ".join(WINDOWS)
+        raise argparse.ArgumentTypeError(f"invalid choice: {text!r} (choose from {known})")
+    return text
 
 
 def _fold(text: str) -> tuple[str, tuple[str, ...]]:

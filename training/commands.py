@@ -1,4 +1,4 @@
-"""What each command of the command line does."""
+"""The function behind each command of the training package."""
 
 import argparse
 import logging
@@ -11,101 +11,129 @@ from rich.console import Console
 from rich.table import Table
 
 from app.checkpoints import store
-from app.checkpoints.card import Card
-from app.checkpoints.store import CheckpointError
-from training.corpora import CORPORA, TASK_CORPORA, CorpusError, urbansound8k
-from training.data_source import Source
-from training.evaluate import Evaluation, evaluate
-from training.experiments.genres import analyze_genres, genre_folders
+from app.checkpoints.store import CheckpointError, ModelKey
+from training.card_tables import (
+    calibration_table,
+    measured_cards,
+    ood_table,
+    recall_table,
+    scores_table,
+)
+from training.corpora import CORPORA, CorpusError
+from training.corpora.csv_tables import URBANSOUND8K
+from training.data_source import DataSource
+from training.evaluate import Evaluator, evaluate
+from training.experiments.genre_analysis import analyze_genres, genre_folders
+from training.experiments.genre_figures import write_analysis
 from training.experiments.windowing import WindowingExperiment, comparison_table
 from training.export import export
 from training.fit import Run, default_workers
-from training.held_out import Folds
-from training.pretrain import PretrainingJob, pretrain
-from training.recipes import RECIPES, TEACHING, Recipe, label_pretraining
+from training.networks import DEFAULT_NETWORK
+from training.pretrain import PretrainingConfig, pretrain
+from training.recipes import EMBEDDING_DISTILLATION, Recipe, label_pretraining, recipe_for
 from training.report import write_report
-from training.runs import FP32_MODEL, RunError
+from training.runs import FP32_MODEL, RunConfig, RunError, load_config
 from training.splits import SplitError
-from training.tables import (
-    calibration_table,
-    familiarity_table,
-    figures_table,
-    measured_cards,
-    recall_table,
-)
-from training.train import Job, train
+from training.tasks import TASKS
+from training.train import train
 
 log = logging.getLogger(__name__)
 
 USER_ERRORS = (CorpusError, SplitError, RunError, CheckpointError, OSError)
 
+_CACHE, _STORE = Path("runs/cache"), Path("runs/store")
+
 
 def _pretrain(options: argparse.Namespace, _: str) -> None:
     task = options.task
     folder = options.out or Path("runs") / ("pretrain" if task is None else f"pretrain-{task}")
-    of_task = tuple(CORPORA) if task is None else tuple(TASK_CORPORA[task])
-    job = PretrainingJob(
+    of_task = tuple(CORPORA) if task is None else TASKS[task].corpora
+    config = PretrainingConfig(
         corpora=tuple(name for name in of_task if name in (options.corpora or of_task)),
         task=task,
-        data=options.data,
-        cache=options.cache,
-        recipe=_adjusted(TEACHING if task is None else label_pretraining(task), options),
+        data=options.data.absolute(),
+        cache=options.cache.absolute(),
+        recipe=_adjusted(
+            EMBEDDING_DISTILLATION if task is None else label_pretraining(task), options
+        ),
         held_out=_held_out(options),
-        pretrained=options.pretrained,
+        pretrained=options.pretrained and options.pretrained.absolute(),
+        seed=options.seed,
     )
-    log.info("wrote %s", pretrain(job, _run(folder, options)))
+    log.info("wrote %s", pretrain(config, _run(folder, options)))
 
 
 def _train(options: argparse.Namespace, command: str) -> None:
     store.require_writable(options.store)
-    folder = options.out or Path("runs") / f"{options.task}-{options.window}"
-    job = Job(
+    name = options.name or options.window
+    folder = options.out or Path("runs") / f"{options.task}-{name}"
+    config = RunConfig(
         task=options.task,
+        name=name,
+        network=DEFAULT_NETWORK,
         window=options.window,
         source=_source(options),
-        cache=options.cache,
-        recipe=_adjusted(RECIPES[options.task], options),
+        recipe=_adjusted(recipe_for(options.task), options),
         held_out=_held_out(options),
-        pretrained=options.pretrained,
+        seed=options.seed,
+        pretrained=options.pretrained and options.pretrained.absolute(),
+        cache=options.cache.absolute(),
+        store=options.store.absolute(),
     )
-    train(job, _run(folder, options))
-    checkpoint = export(folder, job.source, options.cache, options.store)
-    evaluation = Evaluation(job.source, options.cache, command)
-    checkpoint, [measurement] = evaluate(checkpoint, evaluation, folder / FP32_MODEL, [])
-    write_report(measurement, folder / "report")
+    train(config, _run(folder, options))
+    evaluator = Evaluator(config.source, config.cache, command)
+    checkpoint, [evaluation] = evaluate(export(folder), evaluator, folder / FP32_MODEL, [])
+    write_report(evaluation, folder / "report")
     _show(checkpoint)
 
 
 def _export(options: argparse.Namespace, _: str) -> None:
-    checkpoint = export(
-        options.run, _source(options), options.cache, options.store, weights=options.weights
-    )
+    checkpoint = export(options.run, options.store, weights=options.weights)
     log.info("wrote %s; earshot evaluate fills in its metrics", checkpoint.folder)
 
 
 def _evaluate(options: argparse.Namespace, command: str) -> None:
-    checkpoint = store.load(options.store, options.task, options.window)
-    siblings = [store.load(root, options.task, options.window) for root in options.sibling]
-    evaluation = Evaluation(_source(options), options.cache, command)
-    checkpoint, measurements = evaluate(checkpoint, evaluation, options.fp32, siblings)
-    folder = options.out or Path("runs") / f"report-{options.task}-{options.window}"
-    for number, measurement in enumerate(measurements):
-        write_report(measurement, folder / f"sibling-{number}" if number else folder)
+    if options.run is not None:
+        config = load_config(options.run)
+        key, source = ModelKey(config.task, config.name), config.source
+        cache, root, out = config.cache, config.store, options.run / "report"
+        kept = options.run / FP32_MODEL
+        fp32 = kept if kept.is_file() else None
+    else:
+        key, source = _checkpoint_key(options), _source(options)
+        cache, root, out = _CACHE, _STORE, Path("runs") / f"report-{key.task}-{key.name}"
+        fp32 = None
+    checkpoint = store.load(options.store or root, key)
+    siblings = [store.load(sibling, key) for sibling in options.sibling]
+    evaluator = Evaluator(source, options.cache or cache, command)
+    checkpoint, evaluations = evaluate(checkpoint, evaluator, options.fp32 or fp32, siblings)
+    folder = options.out or out
+    for number, evaluation in enumerate(evaluations):
+        write_report(evaluation, folder / f"sibling-{number}" if number else folder)
     _show(checkpoint)
     log.info("wrote %s", folder)
 
 
+def _checkpoint_key(options: argparse.Namespace) -> ModelKey:
+    """Return the checkpoint that was named in place of a run."""
+    if not (options.task and options.checkpoint and (options.data or options.folders)):
+        raise RunError(
+            "name a RUN, or a checkpoint by --task, --checkpoint and --data or --folders"
+        )
+    return ModelKey(options.task, options.checkpoint)
+
+
 def _tables(options: argparse.Namespace, _: str) -> None:
     cards = measured_cards(options.store)
-    for table in (figures_table, calibration_table, familiarity_table, recall_table):
+    for table in (scores_table, calibration_table, ood_table, recall_table):
         sys.stdout.write(table(cards) + "\n")
 
 
 def _compare_windows(options: argparse.Namespace, _: str) -> None:
-    root = options.data / urbansound8k.FOLDER
+    root = options.data / URBANSOUND8K.folder
     experiment = WindowingExperiment(
-        root / "audio",
-        root / "metadata" / "UrbanSound8K.csv",
+        root / URBANSOUND8K.audio,
+        root / URBANSOUND8K.table,
         held_out=options.fold,
         seeds=range(options.seeds),
         pretrained=options.pretrained,
@@ -118,7 +146,10 @@ def _compare_windows(options: argparse.Namespace, _: str) -> None:
 
 
 def _analyze_genres(options: argparse.Namespace, _: str) -> None:
-    analysis = analyze_genres(genre_folders(options.music), options.out)
+    folders = genre_folders(options.music)
+    options.out.mkdir(parents=True, exist_ok=True)
+    analysis = analyze_genres(folders)
+    write_analysis(analysis, options.out)
     recordings = sum(len(genre.recordings) for genre in analysis.genres.values())
     log.info(
         "measured %d recordings of %d genres, skipped %d; wrote %s",
@@ -140,18 +171,17 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
 }
 
 
-def _source(options: argparse.Namespace) -> Source:
-    if options.folders is not None:
-        return Source(options.folders, folder_per_class=True)
-    return Source(options.data)
+def _source(options: argparse.Namespace) -> DataSource:
+    path = options.data or options.folders
+    return DataSource(path.absolute(), folder_per_label=options.folders is not None)
 
 
-def _held_out(options: argparse.Namespace) -> Folds | None:
+def _held_out(options: argparse.Namespace) -> dict[str, tuple[str, ...]] | None:
     return dict(options.hold_out) if options.hold_out else None
 
 
 def _run(folder: Path, options: argparse.Namespace) -> Run:
-    return Run(folder, options.seed, default_workers(), options.devices or "auto")
+    return Run(folder, default_workers(), options.devices or "auto")
 
 
 def _adjusted(recipe: Recipe, options: argparse.Namespace) -> Recipe:
@@ -163,11 +193,11 @@ def _adjusted(recipe: Recipe, options: argparse.Namespace) -> Recipe:
 
 
 def _show(checkpoint: store.Checkpoint) -> None:
-    """Print a card's metrics as a table."""
-    card: Card = checkpoint.card
+    """Print the metrics of a card as a table."""
+    card = checkpoint.card
     if card.metrics is None:
         return
-    table = Table(title=f"{card.task}, {card.input.window}: {checkpoint.folder}")
+    table = Table(title=f"{checkpoint.key}: {checkpoint.folder}")
     for heading in ("held-out clips of", "clips", "groups", "accuracy", "UAR", "macro F1"):
         table.add_column(heading)
     rows = [("all corpora", card.metrics.overall), *card.metrics.by_corpus.items()]

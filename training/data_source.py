@@ -1,96 +1,119 @@
-"""What one training works on: labelled clips, split and decoded."""
+"""The labelled recordings of a task, and the split and decoded data of one training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.tasks import LABELS, TaskName
-from training.corpora import Clip, load_task, load_unlabelled
+from training.corpora import CorpusError, LabeledRecording, load_corpora
 from training.corpora.folders import load_folders
-from training.held_out import Folds
-from training.ood_data import Foreign, foreign_clips
-from training.splits import hold_out, require_groups, require_labels, require_learnable
+from training.ood_data import OodRecordings, load_ood_recordings
+from training.splits import (
+    Folds,
+    Split,
+    hold_out,
+    require_groups,
+    require_labels,
+    require_learnable,
+)
+from training.tasks import TASKS, Task
 from training.waveforms import Waveforms, decode_all, readable
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where labelled clips are: corpora in their official layouts, or one's own folders."""
+class DataSource:
+    """Where labelled recordings are: corpora in their official layouts, or one's own folders."""
 
-    data: Path
-    folder_per_class: bool = False
-    """whether `data` holds one folder for each label; see `training.corpora.folders`"""
+    path: Path
+    folder_per_label: bool = False
+    """whether `path` holds one folder for each label; see `training.corpora.folders`"""
 
-    def load(self, task: TaskName) -> tuple[list[Clip], tuple[str, ...]]:
-        """The clips, and the labels in the order of the network's outputs.
+    def load(self, task: str) -> tuple[list[LabeledRecording], tuple[str, ...]]:
+        """Return the recordings, and the labels in the order of the network's outputs.
 
-        Raises CorpusError when the data is not as expected; the message names file and row.
+        Raises CorpusError when the data is not as expected (the message names file and row), or
+        the corpora serve no such task.
         """
-        if self.folder_per_class:
-            clips = load_folders(self.data)
-            return clips, tuple(sorted({clip.label for clip in clips}))
-        clips = load_task(self.data, task)
-        require_labels(clips, LABELS[task])
-        return clips, LABELS[task]
+        if self.folder_per_label:
+            recordings = load_folders(self.path)
+            return recordings, tuple(sorted({recording.label for recording in recordings}))
+        task_spec = self._task(task)
+        recordings = load_corpora(self.path, task_spec.corpora)
+        require_labels(recordings, task_spec.labels)
+        return recordings, task_spec.labels
 
-    def load_unlabelled(self, task: TaskName) -> list[Clip]:
-        """More clips of the same kind, without labels of the task; there may be none.
+    def load_unlabelled(self, task: str) -> list[LabeledRecording]:
+        """Return more recordings of the same kind, without labels of the task; maybe none.
 
         Raises CorpusError when a corpus that is there is not as expected.
         """
-        return [] if self.folder_per_class else load_unlabelled(self.data, task)
+        if self.folder_per_label:
+            return []
+        return load_corpora(self.path, self._task(task).unlabelled_corpora, optional=True)
 
-    def load_foreign(self, task: TaskName, known: Sequence[Clip]) -> Foreign | None:
-        """Clips of no known kind; None where there are none to learn from.
+    def load_ood(self, task: str, labelled: Sequence[LabeledRecording]) -> OodRecordings | None:
+        """Return out-of-distribution recordings; None where there are none to learn from.
 
         Raises CorpusError when a corpus that is there is not as expected.
         """
-        if self.folder_per_class:
+        if self.folder_per_label:
             return None
-        foreign = foreign_clips(self.data, task, known)
-        return foreign if foreign.learned else None
+        ood = load_ood_recordings(self.path, self._task(task).ood_sources, labelled)
+        return ood if ood.train else None
+
+    def _task(self, name: str) -> Task:
+        if name not in TASKS:
+            raise CorpusError(
+                f"no corpora have labels of the task {name}, only of {', '.join(TASKS)}; "
+                "train it on your own recordings with --folders"
+            )
+        return TASKS[name]
 
 
 @dataclass(frozen=True)
-class Material:
-    """Clips of both sides of a split, decoded."""
+class TrainingData:
+    """Labelled recordings, split and decoded."""
 
-    train: list[Clip]
-    test: list[Clip]
+    split: Split
     waveforms: Waveforms
+    """of both sides and of `unlabelled`"""
     skipped: int
-    """labelled clips of either side that could not be decoded, or are silent"""
-    unlabelled: Sequence[Clip] = ()
-    """clips to learn from whose label is none of the task's; no group of theirs is in `train`
-    or `test`"""
+    """labelled recordings that could not be decoded, or are silent"""
+    unlabelled: Sequence[LabeledRecording] = ()
+    """to learn from, with a label that is none of the task's; no group of theirs is in `split`"""
 
 
 def prepare(
-    clips: Sequence[Clip],
+    recordings: Sequence[LabeledRecording],
     folds: Folds,
     *,
     sample_rate: int,
     cache: Path,
-    unlabelled: Sequence[Clip] = (),
-) -> Material:
-    """Split and decode clips; whatever is wrong with the labelled ones is told first.
+    unlabelled: Sequence[LabeledRecording] = (),
+) -> TrainingData:
+    """Split and decode recordings; whatever is wrong with the labelled ones is told first.
+
+    Args:
+        recordings: labelled, of both sides of the split.
+        folds: to hold out.
+        sample_rate: of the waveforms, Hz.
+        cache: folder for decoded recordings.
+        unlabelled: those that share a group with a labelled one are left out.
 
     Raises:
         SplitError: a side is empty, or a label cannot be both learned and measured.
         OSError: the cache cannot be written.
     """
-    require_groups(clips)
-    require_learnable(hold_out(clips, folds))
-    known = {clip.group for clip in clips}
-    others = [clip for clip in unlabelled if clip.group not in known]
-    waveforms = decode_all([*clips, *others], sample_rate=sample_rate, cache=cache)
-    usable = readable(clips, waveforms)
+    require_groups(recordings)
+    require_learnable(hold_out(recordings, folds))
+    groups = {recording.group for recording in recordings}
+    others = [recording for recording in unlabelled if recording.group not in groups]
+    waveforms = decode_all([*recordings, *others], sample_rate=sample_rate, cache=cache)
+    usable = readable(recordings, waveforms)
     split = hold_out(usable, folds)
     require_learnable(split)
-    return Material(
-        split.train,
-        split.test,
+    return TrainingData(
+        split,
         waveforms,
-        skipped=len(clips) - len(usable),
+        skipped=len(recordings) - len(usable),
         unlabelled=readable(others, waveforms),
     )

@@ -1,16 +1,15 @@
-"""Clips to batches: balanced sampling, augmentation and the service's own front end."""
+"""Datasets of PyTorch: recordings in, the input of the network and its targets out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from app.audio.clips import pad_or_repeat
 from app.audio.log_mel import (
@@ -23,88 +22,51 @@ from app.audio.log_mel import (
 )
 from app.audio.stft import frame_count
 from training import augment
-from training.corpora.clip import Clip
+from training.corpora import LabeledRecording
 from training.recipes import Recipe
-from training.sampling import balanced_weights
+from training.sampling import SampleSpec, balanced_weights
 from training.splits import require_labels
-from training.teachers.soft_labels import Tutor
+from training.teachers.soft_labels import SoftLabelTeacher
 from training.waveforms import Waveforms
-
-Draw = tuple[int, int]
-"""(index of a clip, seed of everything random about it)"""
-
-
-class BalancedSampler(Sampler[Draw]):
-    """Draws as many clips as there are, with replacement, and a seed for each.
-
-    What epoch `n` draws depends on the seed and `n` alone: a run that was interrupted
-    goes on exactly as it would have, whatever the number of workers. Where several devices
-    train together, each takes every n-th of the same draws.
-    """
-
-    def __init__(self, weights: NDArray[np.float64], seed: int) -> None:
-        self._weights = weights
-        self._seed = seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the trainer before each epoch."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return len(self._weights) // _devices()
-
-    def __iter__(self) -> Iterator[Draw]:
-        rng = np.random.default_rng((self._seed, self._epoch))
-        size = len(self._weights)
-        indices = rng.choice(size, size=size, p=self._weights)
-        seeds = rng.integers(2**63, size=size)
-        first = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
-        draws = zip(indices.tolist(), seeds.tolist(), strict=True)
-        return islice(draws, first, len(self) * _devices(), _devices())
-
-
-def _devices() -> int:
-    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
 class AugmentedClips:
-    """The input side of training: random crops of clips as augmented spectrograms."""
+    """Random crops of recordings as augmented spectrograms."""
 
     def __init__(
         self,
-        clips: Sequence[Clip],
+        recordings: Sequence[LabeledRecording],
         waveforms: Waveforms,
         configs: Sequence[LogMelConfig],
         recipe: Recipe,
-        unlabelled: Sequence[Clip] = (),
+        unlabelled: Sequence[LabeledRecording] = (),
     ) -> None:
-        """Nothing is drawn yet.
+        """Draw nothing yet.
 
         Args:
-            clips: what is drawn from.
-            waveforms: of the clips.
+            recordings: to draw from.
+            waveforms: of all recordings.
             configs: one is drawn for each crop; they may differ in their window.
-            recipe: what is changed at random, and how much.
-            unlabelled: more clips, for a tutor's opinion.
+            recipe: which augmentations are applied, and how strongly.
+            unlabelled: more recordings, for a teacher to label.
         """
-        self.clips = [*clips, *unlabelled]
-        self.weights = balanced_weights(clips, by_label=recipe.balance_labels)
+        self.recordings = [*recordings, *unlabelled]
+        self.weights = balanced_weights(recordings, by_label=recipe.balance_labels)
         if unlabelled:
-            share = recipe.unlabelled_share
+            fraction = recipe.unlabelled_fraction
             others = balanced_weights(unlabelled, by_label=False)
-            self.weights = np.concatenate([(1 - share) * self.weights, share * others])
+            self.weights = np.concatenate([(1 - fraction) * self.weights, fraction * others])
         self._cumulative = np.cumsum(self.weights)
         self._waveforms = waveforms
         self._configs = configs
         self._recipe = recipe
         self._crop_samples = round(recipe.crop_seconds * configs[0].sample_rate)
         self._frames = frame_count(self._crop_samples, configs[0].hop_length)
-        self._band_centres = mel_frequencies(configs[0])
+        self._mel_frequencies = mel_frequencies(configs[0])
 
     def _crop(self, index: int, length: int, rng: Generator) -> NDArray[np.float32]:
         return augment.random_crop(
-            self._waveforms[self.clips[index]],
+            self._waveforms[self.recordings[index]],
             length,
             self._configs[0].padding,
             self._recipe.speed_range,
@@ -114,25 +76,25 @@ class AugmentedClips:
     def mixed_crop(
         self, index: int, rng: Generator
     ) -> tuple[NDArray[np.float32], tuple[int, float] | None]:
-        """A random crop of clip `index`, mixed at random with one of another clip.
+        """Crop recording `index` at random, and mix it at random with a crop of another one.
 
         Crops are shorter or longer than the recipe's by what `spectrogram` will stretch them.
 
         Returns:
-            the samples, and (index of the other clip, share of the power that is clip
-            `index`'s), or None where nothing was mixed in.
+            the samples, and (index of the other recording, fraction of the power that is of
+            recording `index`), or None where nothing was mixed in.
         """
         recipe = self._recipe
-        length = round(self._crop_samples * augment.factor(recipe.stretch_range, rng))
+        length = round(self._crop_samples * augment.uniform_scale(recipe.stretch_range, rng))
         samples = self._crop(index, length, rng)
         if rng.random() >= recipe.mixup_probability:
             return samples, None
         other = int(np.searchsorted(self._cumulative[:-1], rng.random(), side="right"))
         weight = float(rng.beta(recipe.mixup_alpha, recipe.mixup_alpha))
-        return augment.mix(samples, self._crop(other, length, rng), weight), (other, weight)
+        return augment.mixup(samples, self._crop(other, length, rng), weight), (other, weight)
 
     def spectrogram(self, samples: NDArray[np.float32], rng: Generator) -> Tensor:
-        """The augmented network input `[1, mels, frames]` for a crop."""
+        """Return the augmented network input `[1, mels, frames]` of a crop."""
         recipe = self._recipe
         config = self._configs[int(rng.integers(len(self._configs)))]
         if rng.random() < recipe.reverb_probability:
@@ -140,138 +102,163 @@ class AugmentedClips:
             samples = augment.reverberate(samples, seconds, config.sample_rate, rng)
         if rng.random() < recipe.noise_probability:
             samples = augment.add_noise(samples, rng.uniform(*recipe.noise_snr_db), rng)
-        power = augment.tilt(mel_power(samples, config), recipe.tilt_db, rng)
-        if recipe.stretch_range or recipe.warp_range:
-            factor = augment.factor(recipe.warp_range, rng)
-            power = augment.warp(power, self._frames, factor, self._band_centres)
+        power = augment.random_eq(mel_power(samples, config), recipe.random_eq_db, rng)
+        if recipe.stretch_range or recipe.vtlp_range:
+            scale = augment.uniform_scale(recipe.vtlp_range, rng)
+            power = augment.vtlp(power, self._frames, scale, self._mel_frequencies)
         db = power_to_db(power, amin=config.amin, top_db=config.top_db)
-        return torch.from_numpy(augment.mask(normalise(db), recipe, rng))[None]
+        return torch.from_numpy(augment.spec_augment(normalise(db), recipe, rng))[None]
 
 
-class DrawnExamples(Dataset[tuple[Tensor, Tensor]], ABC):
-    """Spectrograms `[1, mels, frames]` with targets; index it with a `Draw`.
+class SampledDataset(Dataset[tuple[Tensor, Tensor]], ABC):
+    """Spectrograms `[1, mels, frames]` with targets, indexed by `SampleSpec`.
 
     A batch is made on as many threads as torch computes on: NumPy's transforms release the
     interpreter's lock, and the network waits meanwhile.
     """
 
     @abstractmethod
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
-        """One example."""
+    def __getitem__(self, spec: SampleSpec) -> tuple[Tensor, Tensor]:
+        """Make one sample."""
 
-    def __getitems__(self, draws: Sequence[Draw]) -> list[tuple[Tensor, Tensor]]:
-        """One batch of examples."""
+    def __getitems__(self, specs: Sequence[SampleSpec]) -> list[tuple[Tensor, Tensor]]:
+        """Make one batch of samples."""
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            return list(pool.map(self.__getitem__, draws))
+            return list(pool.map(self.__getitem__, specs))
 
 
-class _SoftLabels(DrawnExamples):
-    """Spectrograms with soft labels `[classes]`; zeros where a clip's label is none of them."""
+class AugmentedDataset(SampledDataset):
+    """Augmented spectrograms with the labels of their recordings, mixed where they are mixed."""
 
     def __init__(self, inputs: AugmentedClips, labels: Sequence[str]) -> None:
+        """Check the labels.
+
+        Args:
+            inputs: recordings, all of them labelled.
+            labels: in the order of the targets.
+
+        Raises CorpusError, naming the file, for a recording whose label is none of `labels`.
+        """
+        require_labels(inputs.recordings, labels)
         self._inputs = inputs
-        self._targets = np.array(
-            [[clip.label == label for label in labels] for clip in inputs.clips], np.float32
-        )
+        self._targets = one_hot_labels(inputs.recordings, labels)
 
     def __len__(self) -> int:
         return len(self._targets)
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
-        index, seed = draw
+    def __getitem__(self, spec: SampleSpec) -> tuple[Tensor, Tensor]:
+        index, seed = spec
         rng = np.random.default_rng(seed)
         samples, mixed = self._inputs.mixed_crop(index, rng)
-        target: NDArray[np.float32] = self._targets[index]
-        if mixed is not None:
-            other, weight = mixed
-            target = np.float32(weight) * target + np.float32(1 - weight) * self._targets[other]
-        target = self._judge(target, samples, index)
+        target = mix_targets(self._targets, index, mixed)
         return self._inputs.spectrogram(samples, rng), torch.from_numpy(target)
 
-    @abstractmethod
-    def _judge(
-        self, target: NDArray[np.float32], samples: NDArray[np.float32], index: int
-    ) -> NDArray[np.float32]:
-        """What is learned of the crop `samples` of clip `index`, labelled `target`."""
 
+class DistilledDataset(SampledDataset):
+    """Augmented spectrograms with targets between the label and a teacher's prediction.
 
-class TrainingSet(_SoftLabels):
-    """Spectrograms with the labels of their clips."""
-
-    def __init__(self, inputs: AugmentedClips, labels: Sequence[str]) -> None:
-        """Raises CorpusError, naming the file, for a clip whose label is none of `labels`."""
-        require_labels(inputs.clips, labels)
-        super().__init__(inputs, labels)
-
-    def _judge(
-        self, target: NDArray[np.float32], _samples: NDArray[np.float32], _index: int
-    ) -> NDArray[np.float32]:
-        return target
-
-
-class TutoredSet(_SoftLabels):
-    """Soft labels between the label and a tutor's opinion.
-
-    Where a clip's label is none of the task's, the opinion stands for it alone.
+    Knowledge distillation (Hinton, Vinyals and Dean, 2015). Where a recording's label is none of
+    the task's, the prediction stands for it alone.
     """
 
     def __init__(
-        self, inputs: AugmentedClips, labels: Sequence[str], tutor: Tutor, share: float
+        self,
+        inputs: AugmentedClips,
+        labels: Sequence[str],
+        teacher: SoftLabelTeacher,
+        distillation_weight: float,
     ) -> None:
-        """The tutor hears the very crop that the network sees.
+        """Predict nothing yet.
 
         Args:
-            inputs: the clips.
+            inputs: recordings, labelled or not.
             labels: in the order of the targets.
-            tutor: of the same labels.
-            share: of its opinion in the target of a labelled clip.
+            teacher: predicts the same labels, from the very crop that the network sees.
+            distillation_weight: of its prediction in the target of a labelled recording, 0 to 1.
         """
-        super().__init__(inputs, labels)
-        self._tutor = tutor
-        self._share = share
+        self._inputs = inputs
+        self._targets = one_hot_labels(inputs.recordings, labels)
+        self._teacher = teacher
+        self._weight = distillation_weight
 
-    def _judge(
-        self, target: NDArray[np.float32], samples: NDArray[np.float32], index: int
-    ) -> NDArray[np.float32]:
-        opinion = self._tutor.opinion(samples, self._inputs.clips[index].group)
-        labelled = (1 - self._share) * target
-        both: NDArray[np.float32] = labelled + (1 - labelled.sum()) * opinion
-        return both.astype(np.float32, copy=False)
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def __getitem__(self, spec: SampleSpec) -> tuple[Tensor, Tensor]:
+        index, seed = spec
+        rng = np.random.default_rng(seed)
+        samples, mixed = self._inputs.mixed_crop(index, rng)
+        group = self._inputs.recordings[index].group
+        labelled = (1 - self._weight) * mix_targets(self._targets, index, mixed)
+        target = labelled + (1 - labelled.sum()) * self._teacher.predict_proba(samples, group)
+        return self._inputs.spectrogram(samples, rng), torch.from_numpy(target.astype(np.float32))
 
 
-class Spectrograms(Dataset[Tensor]):
-    """The first clip of each recording as it is served, `[1, mels, frames]`."""
+def one_hot_labels(
+    recordings: Sequence[LabeledRecording], labels: Sequence[str]
+) -> NDArray[np.float32]:
+    """Return targets `[recordings, labels]`; all 0 where a label is none of `labels`."""
+    return np.array(
+        [[recording.label == label for label in labels] for recording in recordings], np.float32
+    )
 
-    def __init__(self, clips: Sequence[Clip], waveforms: Waveforms, config: LogMelConfig) -> None:
-        self._clips = clips
+
+def mix_targets(
+    targets: NDArray[np.float32], index: int, mixed: tuple[int, float] | None
+) -> NDArray[np.float32]:
+    """Return the target `[labels]` of what `AugmentedClips.mixed_crop` returned for `index`."""
+    target: NDArray[np.float32] = targets[index]
+    if mixed is None:
+        return target
+    other, weight = mixed
+    both: NDArray[np.float32] = (
+        np.float32(weight) * target + np.float32(1 - weight) * targets[other]
+    )
+    return both
+
+
+class SpectrogramDataset(Dataset[Tensor]):
+    """The first clip of each recording as the service computes it, `[1, mels, frames]`."""
+
+    def __init__(
+        self,
+        recordings: Sequence[LabeledRecording],
+        waveforms: Waveforms,
+        config: LogMelConfig,
+    ) -> None:
+        self._recordings = recordings
         self._waveforms = waveforms
         self._config = config
 
     def __len__(self) -> int:
-        return len(self._clips)
+        return len(self._recordings)
 
     def __getitem__(self, index: int) -> Tensor:
-        length = self._config.clip_samples
-        waveform = self._waveforms[self._clips[index]]
-        samples = pad_or_repeat(waveform, length, self._config.padding)[:length]
-        return torch.from_numpy(log_mel(samples, self._config))[None]
+        return first_clip(self._waveforms[self._recordings[index]], self._config)
 
 
-class FirstClips(Dataset[tuple[Tensor, int]]):
-    """The first clip of each recording as it is served, with its label: to watch a run by."""
+class EvalDataset(Dataset[tuple[Tensor, int]]):
+    """The first clip of each recording as the service computes it, with its label's index."""
 
     def __init__(
         self,
-        clips: Sequence[Clip],
+        recordings: Sequence[LabeledRecording],
         waveforms: Waveforms,
         config: LogMelConfig,
         labels: Sequence[str],
     ) -> None:
-        self._spectrograms = Spectrograms(clips, waveforms, config)
-        self._labels = [labels.index(clip.label) for clip in clips]
+        self._spectrograms = SpectrogramDataset(recordings, waveforms, config)
+        self._targets = [labels.index(recording.label) for recording in recordings]
 
     def __len__(self) -> int:
-        return len(self._labels)
+        return len(self._targets)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self._spectrograms[index], self._labels[index]
+        return self._spectrograms[index], self._targets[index]
+
+
+def first_clip(samples: NDArray[np.float32], config: LogMelConfig) -> Tensor:
+    """Return the network input `[1, mels, frames]` of the first clip of a recording."""
+    length = config.clip_samples
+    clip = pad_or_repeat(samples, length, config.padding)[:length]
+    return torch.from_numpy(log_mel(clip, config))[None]

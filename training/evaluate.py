@@ -1,6 +1,6 @@
-"""`earshot evaluate`: what a checkpoint answers on clips that it was not trained on.
+"""`earshot evaluate`: measure a checkpoint on recordings that it was not trained on.
 
-The only writer of a card's metrics, temperature and threshold of familiarity.
+Nothing else writes a card's metrics, temperature and OOD threshold.
 """
 
 from collections.abc import Sequence
@@ -17,166 +17,172 @@ from app.audio.log_mel import LogMelConfig
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.store import CheckpointError
-from earshot.schemas import OodMetrics, OodScores, Metrics, Scores
 from app.inference.engine import OpenVinoEngine, recording_outputs
-from training import metrics as scores
-from training.corpora import Clip
-from training.data_source import Source, prepare
+from earshot.schemas import Metrics, OodMetrics, OodScores, Scores
+from training import metrics
+from training.corpora import LabeledRecording
+from training.data_source import DataSource, prepare
+from training.splits import require_labels
 from training.waveforms import Waveforms, decode_all, readable
 
 _THREADS = 2
-# Of held-out clips, the share that shall get a label: who asks about a known sound wants an answer.
-_ANSWERED = 0.95
+TARGET_COVERAGE = 0.95
+"""fraction of held-out clips that get a label; the OOD threshold is chosen for it"""
 
 Outputs = Sequence[NDArray[np.float32]]
 """of each recording, shape `[clips, Card.output_size]`"""
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a checkpoint answered to each held-out recording."""
+class Predictions:
+    """The predictions of a checkpoint for held-out recordings."""
 
-    clips: tuple[Clip, ...]
+    recordings: tuple[LabeledRecording, ...]
     labels: tuple[str, ...]
-    truth: NDArray[np.intp]
+    y_true: NDArray[np.intp]
     """index into `labels`, `[recordings]`"""
     probabilities: NDArray[np.float64]
     """calibrated, `[recordings, labels]`"""
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """The figures of one checkpoint, and the answers that they were counted from."""
+class Evaluation:
+    """The metrics of one checkpoint, and the predictions that they were computed from."""
 
     metrics: Metrics
     temperature: float
-    threshold: float | None
-    """of familiarity; None where the checkpoint does not tell it"""
-    answers: Answers
+    ood_threshold: float | None
+    """None where the checkpoint has no OOD detector"""
+    predictions: Predictions
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """How held-out clips are measured."""
+class Evaluator:
+    """Measures checkpoints on the held-out recordings of one data source."""
 
-    source: Source
-    """what the checkpoint was trained on, both sides of the split"""
+    source: DataSource
+    """the one that the checkpoint was trained on, both sides of the split"""
     cache: Path
     """folder for decoded recordings"""
     command: str
-    """the command line, to stand beside the figures"""
+    """the command line, to stand beside the metrics"""
 
-    def measure(self, checkpoint: store.Checkpoint, fp32: Path | None = None) -> Measurement:
-        """Answer every held-out clip as the service would.
+    def evaluate(self, checkpoint: store.Checkpoint, fp32: Path | None = None) -> Evaluation:
+        """Classify every held-out recording as the service would.
 
         Args:
-            checkpoint: what to measure.
-            fp32: the graph before quantisation, to measure what that cost.
+            checkpoint: is measured; its card stays as it is.
+            fp32: the graph before quantisation, to measure the loss by it.
 
         Raises:
             CorpusError, SplitError, CheckpointError: see their modules.
         """
         card = checkpoint.card
-        clips, _ = self.source.load(card.task)
+        recordings, _ = self.source.load(card.task)
         folds = card.training.held_out
         sample_rate = card.input.sample_rate
-        material = prepare(clips, folds, sample_rate=sample_rate, cache=self.cache)
-        test, waveforms = material.test, material.waveforms
-        truth = np.array([card.labels.index(clip.label) for clip in test])
+        data = prepare(recordings, folds, sample_rate=sample_rate, cache=self.cache)
+        test, waveforms = data.split.test, data.waveforms
+        require_labels(test, card.labels)
+        y_true = np.array([card.labels.index(recording.label) for recording in test])
         outputs = _outputs(checkpoint.model, test, waveforms, card.input)
         logits = _logits(outputs, card)
-        temperature = round(scores.fit_temperature(logits, truth), 4)
-        probabilities = scores.recording_probabilities(logits, temperature)
-        calibrated = scores.cross_fitted_probabilities(logits, truth, [c.group for c in test])
-        threshold, familiarity = self._familiarity(checkpoint, clips, outputs)
-        answers = Answers(tuple(test), card.labels, truth, probabilities)
-        metrics = Metrics(
+        temperature = round(metrics.fit_temperature(logits, y_true), 4)
+        probabilities = metrics.recording_probabilities(logits, temperature)
+        groups = [recording.group for recording in test]
+        calibrated = metrics.cross_fitted_probabilities(logits, y_true, groups)
+        threshold, ood = self._ood_metrics(checkpoint, recordings, outputs)
+        predictions = Predictions(tuple(test), card.labels, y_true, probabilities)
+        measured = Metrics(
             protocol=_protocol(folds),
             held_out=folds,
             command=self.command,
             date=datetime.now(UTC).date(),
-            overall=_scores(answers, np.ones(len(test), bool)),
-            by_corpus=_by_corpus(answers),
+            overall=_scores(predictions, np.ones(len(test), bool)),
+            by_corpus=_by_corpus(predictions),
             expected_calibration_error=round(
-                scores.expected_calibration_error(calibrated, truth), 4
+                metrics.expected_calibration_error(calibrated, y_true), 4
             ),
             accuracy_fp32=None
             if fp32 is None
             else _accuracy(
-                _logits(_outputs(fp32, test, waveforms, card.input), card), truth, temperature
+                _logits(_outputs(fp32, test, waveforms, card.input), card), y_true, temperature
             ),
-            familiarity=familiarity,
+            ood=ood,
         )
-        return Measurement(metrics, temperature, threshold, answers)
+        return Evaluation(measured, temperature, threshold, predictions)
 
-    def _familiarity(
-        self, checkpoint: store.Checkpoint, clips: Sequence[Clip], held_out: Outputs
+    def _ood_metrics(
+        self,
+        checkpoint: store.Checkpoint,
+        recordings: Sequence[LabeledRecording],
+        held_out: Outputs,
     ) -> tuple[float | None, OodMetrics | None]:
-        """The threshold, chosen on what was held out, and how foreign clips fare by it."""
+        """Return the threshold, chosen on what was held out, and the metrics under it."""
         card = checkpoint.card
         if card.ood is None:
             return None, None
-        known = np.concatenate(held_out)[:, -1]
-        threshold = round(float(np.quantile(known, 1 - _ANSWERED)), 4)
-        by_kind = {}
-        foreign = self.source.load_foreign(card.task, clips)
-        for kind, strange in foreign.measured.items() if foreign else ():
+        in_distribution = np.concatenate(held_out)[:, -1]
+        threshold = round(float(np.quantile(in_distribution, 1 - TARGET_COVERAGE)), 4)
+        by_source = {}
+        ood = self.source.load_ood(card.task, recordings)
+        for source, test in ood.test.items() if ood else ():
             rate = card.input.sample_rate
-            waveforms = decode_all(strange, sample_rate=rate, cache=self.cache)
-            usable = readable(strange, waveforms)
+            waveforms = decode_all(test, sample_rate=rate, cache=self.cache)
+            usable = readable(test, waveforms)
             outputs = _outputs(checkpoint.model, usable, waveforms, card.input)
-            familiar = np.concatenate(outputs)[:, -1]
-            by_kind[kind] = OodScores(
-                clips=len(familiar),
-                auroc=round(scores.auroc(known, familiar), 4),
-                refused=round(float(np.mean(familiar < threshold)), 4),
+            scores = np.concatenate(outputs)[:, -1]
+            by_source[source] = OodScores(
+                clips=len(scores),
+                auroc=round(metrics.auroc(in_distribution, scores), 4),
+                rejection_rate=round(float(np.mean(scores < threshold)), 4),
             )
-        answered = round(float(np.mean(known >= threshold)), 4)
-        return threshold, OodMetrics(answered=answered, foreign=by_kind)
+        coverage = round(float(np.mean(in_distribution >= threshold)), 4)
+        return threshold, OodMetrics(coverage=coverage, by_source=by_source)
 
 
 def evaluate(
     checkpoint: store.Checkpoint,
-    evaluation: Evaluation,
+    evaluator: Evaluator,
     fp32: Path | None,
     siblings: Sequence[store.Checkpoint],
-) -> tuple[store.Checkpoint, list[Measurement]]:
+) -> tuple[store.Checkpoint, list[Evaluation]]:
     """Measure a checkpoint and write the result into its card.
 
     Args:
-        checkpoint: what to measure.
-        evaluation: how.
-        fp32: its graph before quantisation, to measure what that cost.
+        checkpoint: is measured.
+        evaluator: measures it.
+        fp32: its graph before quantisation, to measure the loss by it.
         siblings: checkpoints of the same recipe that were trained with other recordings held
-            out; their figures join the card, to show what its own owe to the test set.
+            out; their metrics join the card, to show what its own owe to the test set.
 
     Returns:
-        the checkpoint with its new card; its measurement and those of its siblings.
+        the checkpoint with its new card; its evaluation and those of its siblings.
 
     Raises:
         CorpusError, SplitError, CheckpointError: see their modules.
     """
     for sibling in siblings:
         _require_sibling(checkpoint.card, sibling.card)
-    measured = evaluation.measure(checkpoint, fp32)
-    of_siblings = [evaluation.measure(sibling) for sibling in siblings]
+    evaluation = evaluator.evaluate(checkpoint, fp32)
+    of_siblings = [evaluator.evaluate(sibling) for sibling in siblings]
     update = {
-        "metrics": measured.metrics,
+        "metrics": evaluation.metrics,
         "sibling_metrics": tuple(each.metrics for each in of_siblings),
-        "temperature": measured.temperature,
-        "familiarity": checkpoint.card.ood
-        and checkpoint.card.ood.model_copy(update={"threshold": measured.threshold}),
+        "temperature": evaluation.temperature,
+        "ood": checkpoint.card.ood
+        and checkpoint.card.ood.model_copy(update={"threshold": evaluation.ood_threshold}),
     }
     card = checkpoint.card.model_copy(update=update)
-    return store.replace_card(checkpoint, card), [measured, *of_siblings]
+    return store.replace_card(checkpoint, card), [evaluation, *of_siblings]
 
 
 def _require_sibling(card: Card, other: Card) -> None:
-    same = (card.task, card.labels, card.input, card.training.recipe)
-    if (other.task, other.labels, other.input, other.training.recipe) != same:
+    same = (card.task, card.labels, card.network, card.input, card.training.recipe)
+    if (other.task, other.labels, other.network, other.input, other.training.recipe) != same:
         raise CheckpointError(
             f"{other.version} is no sibling of {card.version}: "
-            "its task, labels, front end or recipe differ"
+            "its task, labels, network, input or recipe differ"
         )
     if other.training.held_out == card.training.held_out:
         raise CheckpointError(f"{other.version} held out the same as {card.version}")
@@ -187,42 +193,46 @@ def _logits(outputs: Outputs, card: Card) -> list[NDArray[np.float32]]:
 
 
 def _outputs(
-    model: Path, clips: Sequence[Clip], waveforms: Waveforms, config: LogMelConfig
+    model: Path,
+    recordings: Sequence[LabeledRecording],
+    waveforms: Waveforms,
+    config: LogMelConfig,
 ) -> list[NDArray[np.float32]]:
     engine = OpenVinoEngine(model)
 
-    def answer(clip: Clip) -> NDArray[np.float32]:
-        return recording_outputs(engine, waveforms[clip], config)
+    def compute(recording: LabeledRecording) -> NDArray[np.float32]:
+        return recording_outputs(engine, waveforms[recording], config)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        answers = track(pool.map(answer, clips), description=model.name, total=len(clips))
-        return list(answers)
+        outputs = pool.map(compute, recordings)
+        return list(track(outputs, description=model.name, total=len(recordings)))
 
 
-def _by_corpus(answers: Answers) -> dict[str, Scores]:
-    corpora = np.array([clip.corpus for clip in answers.clips])
-    return {str(corpus): _scores(answers, corpora == corpus) for corpus in np.unique(corpora)}
+def _by_corpus(predictions: Predictions) -> dict[str, Scores]:
+    corpora = np.array([recording.corpus for recording in predictions.recordings])
+    return {str(corpus): _scores(predictions, corpora == corpus) for corpus in np.unique(corpora)}
 
 
-def _scores(answers: Answers, chosen: NDArray[np.bool_]) -> Scores:
-    groups = {clip.group for clip, taken in zip(answers.clips, chosen, strict=True) if taken}
-    return scores.score(
-        answers.truth[chosen],
-        answers.probabilities[chosen].argmax(axis=1),
-        answers.labels,
+def _scores(predictions: Predictions, chosen: NDArray[np.bool_]) -> Scores:
+    pairs = zip(predictions.recordings, chosen, strict=True)
+    groups = {recording.group for recording, is_chosen in pairs if is_chosen}
+    return metrics.score(
+        predictions.y_true[chosen],
+        predictions.probabilities[chosen].argmax(axis=1),
+        predictions.labels,
         len(groups),
     )
 
 
-def _accuracy(logits: scores.Logits, truth: NDArray[np.intp], temperature: float) -> float:
-    answers = scores.recording_probabilities(logits, temperature).argmax(axis=1)
-    return round(float(np.mean(answers == truth)), 4)
+def _accuracy(logits: metrics.Logits, y_true: NDArray[np.intp], temperature: float) -> float:
+    y_pred = metrics.recording_probabilities(logits, temperature).argmax(axis=1)
+    return round(float(np.mean(y_pred == y_true)), 4)
 
 
 def _protocol(held_out: dict[str, tuple[str, ...]]) -> str:
     parts = "; ".join(f"{corpus}: {', '.join(folds)}" for corpus, folds in held_out.items())
     return (
-        f"Held out of all training and pretraining ({parts}), with every clip that shares a "
-        "speaker or a Freesound id with them. Answered by the served graph (OpenVINO), "
+        f"Held out of all training and pretraining ({parts}), with every recording that shares a "
+        "speaker or a source with them. Classified by the served graph (OpenVINO), "
         "the mean over each recording's clips."
     )

@@ -1,4 +1,4 @@
-"""`earshot export`: a finished run to the int8 graph that is served, in a store."""
+"""`earshot export`: the network of a finished run, as the int8 graph that is served."""
 
 import logging
 import tempfile
@@ -18,12 +18,13 @@ from safetensors.torch import save_file
 from app.audio.log_mel import LogMelConfig
 from app.checkpoints import store
 from app.checkpoints.card import Card, OodDetector
-from training.corpora import Clip
-from training.data_source import Material, Source, prepare
-from training.dataset import FirstClips
-from training.networks.resnet import ResNetAudioClassifier
-from training.ood import add_familiarity
-from training.runs import FP32_MODEL, RunRecord, load_run
+from training.corpora import LabeledRecording
+from training.data_source import TrainingData, prepare
+from training.dataset import EvalDataset
+from training.networks import AudioClassifier
+from training.ood import add_ood_output
+from training.runs import FP32_MODEL, RunConfig, RunRecord, load_run
+from training.tasks import TASKS
 from training.waveforms import decode_all, readable
 
 INPUT, OUTPUT = "spectrogram", "logits"
@@ -32,39 +33,46 @@ _CALIBRATION_CLIPS = 512
 _CALIBRATION_BATCH = 16
 
 
-def export(
-    run: Path, source: Source, cache: Path, root: Path, *, weights: bool = False
-) -> store.Checkpoint:
-    """Quantise a finished run's network on training clips and write it into the store `root`.
+def export(run: Path, root: Path | None = None, *, weights: bool = False) -> store.Checkpoint:
+    """Quantise a finished run's network on training clips and write it into a store.
 
     The card's metrics stay empty until `earshot evaluate` has run. The fp32 graph stays in
-    the run's folder, for comparison. With `weights`, those before quantisation join the
-    checkpoint in bfloat16, for the service on a GPU.
+    the run's folder, for comparison.
+
+    Args:
+        run: the folder of the run.
+        root: the store; None: the one that the run was begun with.
+        weights: whether those before quantisation join the checkpoint in bfloat16, for the
+            service on a GPU.
 
     Raises:
         RunError, CorpusError, CheckpointError: see their modules.
     """
-    record, network = load_run(run)
+    config, record, network = load_run(run)
     fp32 = run / FP32_MODEL
-    clips, _ = source.load(record.task)
-    material = prepare(
-        clips, record.training.held_out, sample_rate=record.input.sample_rate, cache=cache
+    recordings, _ = config.source.load(config.task)
+    data = prepare(
+        recordings,
+        record.training.held_out,
+        sample_rate=record.input.sample_rate,
+        cache=config.cache,
     )
-    familiarity = _learn_familiarity(network, record, material, source, clips, cache)
+    ood = _train_ood_detector(network, config, record, data, recordings)
     write_onnx(network, record.input, fp32)
-    spectrograms = _calibration(material, record)
     with tempfile.TemporaryDirectory() as folder:
         int8 = Path(folder) / store.MODEL
-        quantise(fp32, int8, spectrograms)
+        quantise(fp32, int8, _calibration_spectrograms(data, record))
         now = datetime.now(UTC)
         card = Card(
-            task=record.task,
+            task=config.task,
+            name=config.name,
             version=f"{now:%Y.%m.%d}-{store.sha256(int8)[:8]}",
             created=now.date(),
             labels=record.labels,
+            network=config.network,
             input=record.input,
             temperature=1.0,
-            familiarity=familiarity,
+            ood=ood,
             training=record.training,
             metrics=None,
             files={store.MODEL: store.sha256(int8)},
@@ -73,29 +81,29 @@ def export(
         if weights:
             files[store.WEIGHTS] = Path(folder) / store.WEIGHTS
             write_weights(network, files[store.WEIGHTS])
-        return store.save(root, card, files)
+        return store.save(root or config.store, card, files)
 
 
-def _learn_familiarity(
-    network: ResNetAudioClassifier,
+def _train_ood_detector(
+    network: AudioClassifier,
+    config: RunConfig,
     record: RunRecord,
-    material: Material,
-    source: Source,
-    clips: Sequence[Clip],
-    cache: Path,
+    data: TrainingData,
+    recordings: Sequence[LabeledRecording],
 ) -> OodDetector | None:
-    """Give the network its last output, where there is anything to learn it from."""
-    foreign = source.load_foreign(record.task, clips)
-    if foreign is None:
+    """Give the network its last output, where there is anything to train it on."""
+    ood = config.source.load_ood(config.task, recordings)
+    if ood is None:
         return None
+    train = data.split.train
     rate = record.input.sample_rate
-    waveforms = decode_all([*material.train, *foreign.learned], sample_rate=rate, cache=cache)
-    others = readable(foreign.learned, waveforms)
-    add_familiarity(network, material.train, others, waveforms, record.input, record.training.seed)
-    return OodDetector(foreign=foreign.kinds)
+    waveforms = decode_all([*train, *ood.train], sample_rate=rate, cache=config.cache)
+    others = readable(ood.train, waveforms)
+    add_ood_output(network, train, others, waveforms, record.input, config.seed)
+    return OodDetector(reason=TASKS[config.task].ood_reason, trained_on=ood.trained_on)
 
 
-def write_weights(network: ResNetAudioClassifier, path: Path) -> None:
+def write_weights(network: AudioClassifier, path: Path) -> None:
     """Write the network's weights in bfloat16, as `app.inference.torch_engine` reads them."""
     state = network.state_dict()
     save_file(
@@ -107,7 +115,7 @@ def write_weights(network: ResNetAudioClassifier, path: Path) -> None:
     )
 
 
-def write_onnx(network: ResNetAudioClassifier, config: LogMelConfig, path: Path) -> None:
+def write_onnx(network: AudioClassifier, config: LogMelConfig, path: Path) -> None:
     """Write the network as an ONNX graph, batch normalisation folded, batch size free."""
     example = torch.zeros(2, 1, config.n_mels, config.frames)
     # The exporter reports its progress and its own deprecations at length.
@@ -128,14 +136,14 @@ def write_onnx(network: ResNetAudioClassifier, config: LogMelConfig, path: Path)
 
 
 def quantise(fp32: Path, int8: Path, spectrograms: NDArray[np.float32]) -> None:
-    """Static quantisation: unsigned 8-bit activations, signed 8-bit weights per channel.
+    """Quantise statically: unsigned 8-bit activations, signed 8-bit weights per channel.
 
     This is the form that CPUs with VNNI compute fastest.
 
     Args:
         fp32: the graph to quantise.
         int8: file to write.
-        spectrograms: what activations' ranges are read from, `[clips, 1, mels, frames]`.
+        spectrograms: calibrate the ranges of activations, `[clips, 1, mels, frames]`.
     """
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
@@ -170,8 +178,8 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its package has 
         return None if batch is None else {INPUT: batch}
 
 
-def _calibration(material: Material, record: RunRecord) -> NDArray[np.float32]:
-    """Spectrograms `[clips, 1, mels, frames]` of training clips drawn at random."""
-    clips = FirstClips(material.train, material.waveforms, record.input, record.labels)
-    order = np.random.default_rng(record.training.seed).permutation(len(clips))
-    return np.stack([clips[int(i)][0].numpy() for i in order[:_CALIBRATION_CLIPS]])
+def _calibration_spectrograms(data: TrainingData, record: RunRecord) -> NDArray[np.float32]:
+    """Return spectrograms `[clips, 1, mels, frames]` of training recordings drawn at random."""
+    dataset = EvalDataset(data.split.train, data.waveforms, record.input, record.labels)
+    order = np.random.default_rng(record.training.seed).permutation(len(dataset))
+    return np.stack([dataset[int(i)][0].numpy() for i in order[:_CALIBRATION_CLIPS]])

@@ -1,4 +1,4 @@
-"""The training loop, carried by Lightning: AdamW, OneCycleLR, averaged weights, resume."""
+"""The training loop, on Lightning: AdamW, OneCycleLR, averaged weights, resumed runs."""
 
 import os
 import sys
@@ -23,28 +23,28 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassRecall
 
-from training.dataset import BalancedSampler
-from training.networks.resnet import ResNetAudioClassifier
+from training.networks import AudioClassifier
 from training.recipes import Recipe
+from training.sampling import BalancedSampler
 
 LAST = "last.ckpt"
-_LOOKS = 4
-"""times that a run is watched on held-out clips"""
+_VALIDATIONS = 4
+"""times that a run is validated on held-out recordings"""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What the learning rate and the random numbers of a run follow."""
+    """What the random numbers and the learning rates of a run depend on."""
 
     seed: int
     pretrained: bool
-    """whether the body starts from pretrained weights"""
+    """whether the backbone starts from pretrained weights"""
 
 
-class Learner(lightning.LightningModule):
-    """What both kinds of training share: the network, the optimiser and the schedule."""
+class TrainingModule(lightning.LightningModule):
+    """A network with the optimiser and the schedule that both kinds of training share."""
 
-    def __init__(self, network: ResNetAudioClassifier, recipe: Recipe, schedule: Schedule) -> None:
+    def __init__(self, network: AudioClassifier, recipe: Recipe, schedule: Schedule) -> None:
         super().__init__()
         # What convolutions run fastest on, on CPU and GPU. torch's stubs lack the overload.
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -56,13 +56,13 @@ class Learner(lightning.LightningModule):
         torch.manual_seed((self._schedule.seed + self.global_step) * 1_009 + self.global_rank)
 
     def configure_optimizers(self):  # type: ignore[no-untyped-def]  # Lightning's union of dicts
-        """AdamW (Loshchilov and Hutter, 2019) under OneCycleLR (Smith and Topin, 2018)."""
+        """Make AdamW (Loshchilov and Hutter, 2019) with OneCycleLR (Smith and Topin, 2018)."""
         recipe = self.recipe
         rate = recipe.max_learning_rate
-        body_rate = rate * (recipe.pretrained_rate if self._schedule.pretrained else 1.0)
+        scale = recipe.backbone_lr_scale if self._schedule.pretrained else 1.0
         groups = [
-            *_groups(self.network.head, rate, recipe.weight_decay),
-            *_groups(self.network.body, body_rate, recipe.weight_decay),
+            *_parameter_groups(self.network.head, rate, recipe.weight_decay),
+            *_parameter_groups(self.network.backbone, scale * rate, recipe.weight_decay),
         ]
         optimizer = torch.optim.AdamW(groups, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -77,35 +77,35 @@ class Learner(lightning.LightningModule):
         }
 
 
-class ClassifierLearner(Learner):
-    """Cross entropy against soft labels."""
+class ClassifierModule(TrainingModule):
+    """Minimises the cross entropy against soft labels."""
 
     def __init__(
-        self, network: ResNetAudioClassifier, recipe: Recipe, schedule: Schedule, classes: int
+        self, network: AudioClassifier, recipe: Recipe, schedule: Schedule, classes: int
     ) -> None:
         super().__init__(network, recipe, schedule)
         self._loss = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self._recall = MulticlassRecall(classes, average="macro")
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Loss of one batch."""
+        """Return the loss of one batch."""
         spectrograms, targets = batch
         loss: Tensor = self._loss(self.network(spectrograms), targets)
         self.log("loss", loss, prog_bar=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
-        """Count one batch of held-out clips: to watch the run by, nothing is chosen by it."""
+        """Count one batch of held-out recordings, to watch the run by: nothing depends on it."""
         spectrograms, targets = batch
         self._recall.update(self.network(spectrograms), targets)
         self.log("held_out_uar", self._recall, prog_bar=True)
 
 
-class DistillationLearner(Learner):
-    """Squared error against a teacher's embedding."""
+class EmbeddingDistillationModule(TrainingModule):
+    """Minimises the squared error against a teacher's embedding."""
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        """Loss of one batch: the share of the teacher's variance that is not explained."""
+        """Return the loss of one batch: the fraction of the teacher's variance not explained."""
         spectrograms, targets = batch
         loss = nn.functional.mse_loss(self.network(spectrograms).float(), targets)
         self.log("unexplained_variance", loss, prog_bar=True)
@@ -114,11 +114,10 @@ class DistillationLearner(Learner):
 
 @dataclass(frozen=True)
 class Run:
-    """Where and how one fit runs."""
+    """The place and the processes of one fit."""
 
     folder: Path
     """checkpoints and logs; a run found here goes on where it stopped"""
-    seed: int
     workers: int
     """processes that prepare batches beside the one that trains"""
     devices: int | Literal["auto"] = "auto"
@@ -126,41 +125,46 @@ class Run:
 
 
 def balanced_loader(
-    dataset: Dataset[tuple[Tensor, Tensor]], weights: NDArray[np.float64], recipe: Recipe, run: Run
+    dataset: Dataset[tuple[Tensor, Tensor]],
+    weights: NDArray[np.float64],
+    *,
+    batch_size: int,
+    seed: int,
+    workers: int,
 ) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Batches of `dataset` for one epoch; see `BalancedSampler`."""
-    sampler = BalancedSampler(weights, run.seed)
+    """Return a loader of the batches that `BalancedSampler` draws from `dataset`."""
+    sampler = BalancedSampler(weights, seed)
     return DataLoader(
         dataset,
-        batch_size=recipe.batch_size,
+        batch_size=batch_size,
         sampler=sampler,
-        num_workers=run.workers,
-        drop_last=len(sampler) > recipe.batch_size,
+        num_workers=workers,
+        drop_last=len(sampler) > batch_size,
         pin_memory=torch.cuda.is_available(),
     )
 
 
 def fit(
-    learner: Learner,
+    module: TrainingModule,
     training: DataLoader[tuple[Tensor, Tensor]],
     held_out: DataLoader[tuple[Tensor, int]] | None,
     run: Run,
 ) -> None:
     """Train, or go on training where `run.folder` holds an interrupted run.
 
-    Afterwards `learner.network` has the averaged weights.
+    Afterwards `module.network` has the averaged weights.
     """
     last = run.folder / LAST
     trainer = lightning.Trainer(
         default_root_dir=run.folder,
         devices=run.devices,
-        max_epochs=learner.recipe.epochs,
-        check_val_every_n_epoch=-(-learner.recipe.epochs // _LOOKS),
+        max_epochs=module.recipe.epochs,
+        check_val_every_n_epoch=-(-module.recipe.epochs // _VALIDATIONS),
         precision=_precision(),
         # Both begin a new version when a run is resumed.
         logger=[TensorBoardLogger(run.folder, "tensorboard"), CSVLogger(run.folder, "log")],
         callbacks=[
-            _Averaging(use_buffers=True, avg_fn=moving_average(learner.recipe.ema_decay)),
+            _Averaging(use_buffers=True, avg_fn=moving_average(module.recipe.ema_decay)),
             ModelCheckpoint(
                 run.folder,
                 filename=LAST.removesuffix(".ckpt"),
@@ -177,14 +181,14 @@ def fit(
     # Batches are made on threads of ours. BLAS would start its own in each of them, for products
     # too small to gain by it, and have them spin in the way of the network.
     with threadpoolctl.threadpool_limits(1, "blas"):
-        trainer.fit(learner, training, held_out, ckpt_path=last if last.exists() else None)
+        trainer.fit(module, training, held_out, ckpt_path=last if last.exists() else None)
     if not trainer.is_global_zero:
         # One process for each device ran up to here; what follows is for the first alone.
         sys.exit()
 
 
 class _Averaging(WeightAveraging):
-    """Leaves the averaged weights in the network, also where nothing was left to train."""
+    """Leaves the averaged weights in the network, even where nothing was left to train."""
 
     def on_fit_end(self, _: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         # Lightning takes them over in on_train_end, which a finished run does not reach again.
@@ -192,7 +196,7 @@ class _Averaging(WeightAveraging):
 
 
 def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    """An exponential moving average that follows fast at first.
+    """Return an exponential moving average that follows fast at first.
 
     With the full `decay` from the start, a short run would end with hardly more than the
     weights it began with. The warm-up (1 + n) / (10 + n) is TensorFlow's.
@@ -205,8 +209,8 @@ def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Ten
     return average
 
 
-def _groups(module: nn.Module, rate: float, weight_decay: float) -> list[dict[str, Any]]:
-    """A module's parameters for AdamW: weights, and others without decay.
+def _parameter_groups(module: nn.Module, rate: float, weight_decay: float) -> list[dict[str, Any]]:
+    """Return a module's parameters for AdamW: weights, and others without decay.
 
     Decaying biases and normalisation gains only shrinks what carries no redundancy.
     """
@@ -219,7 +223,7 @@ def _groups(module: nn.Module, rate: float, weight_decay: float) -> list[dict[st
 
 
 def _precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:
-    """bf16 where the processor computes in it natively, else fp32."""
+    """Return bf16 where the processor computes in it natively, else fp32."""
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
     processor = torch.cpu.get_capabilities()
@@ -228,9 +232,9 @@ def _precision() -> Literal["bf16-mixed", "16-mixed", "32-true"]:
 
 
 def default_workers() -> int:
-    """Processes that prepare batches beside the one that trains.
+    """Return how many processes prepare batches beside the one that trains.
 
-    None on two cores: the front end takes a twentieth of the network's time there, and a
+    None on two cores: spectrograms take a twentieth of the network's time there, and a
     process more would only make the network's threads wait for each other.
     """
     return max(0, (os.cpu_count() or 1) // 2 - 1)

@@ -1,4 +1,4 @@
-"""How good answers are: accuracy, UAR, F1, confusion, calibration."""
+"""Metrics of predictions: accuracy, UAR, F1, confusion, calibration, AUROC."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
 
-from earshot.schemas import Scores
 from app.inference.engine import apply_temperature
+from earshot.schemas import Scores
 
 BINS = 15
 _TEMPERATURES = (0.05, 20.0)
@@ -18,30 +18,30 @@ Logits = Sequence[NDArray[np.float32]]
 
 
 def recording_probabilities(logits: Logits, temperature: float) -> NDArray[np.float64]:
-    """What the service answers: the mean over each recording's clips, `[recordings, labels]`."""
+    """Return the mean over each recording's clips, as the service does, `[recordings, labels]`."""
     return np.array(
         [apply_temperature(clips, temperature).mean(axis=0) for clips in logits], np.float64
     )
 
 
 def score(
-    truth: NDArray[np.intp], answers: NDArray[np.intp], labels: Sequence[str], groups: int
+    y_true: NDArray[np.intp], y_pred: NDArray[np.intp], labels: Sequence[str], groups: int
 ) -> Scores:
-    """Compare answered with true labels, both as indices into `labels`.
+    """Compare predicted with true labels, both as indices into `labels`.
 
     UAR, the unweighted average recall, and macro F1 are means over the labels that occur
-    in `truth`.
+    in `y_true`. `groups` is how many groups the recordings are of.
     """
-    confusion = confusion_matrix(truth, answers, labels=range(len(labels)))
+    confusion = confusion_matrix(y_true, y_pred, labels=range(len(labels)))
     occurring = _where(confusion.sum(axis=1) > 0)
     recall = np.diag(confusion)[occurring] / confusion.sum(axis=1)[occurring]
     return Scores(
-        clips=len(truth),
+        clips=len(y_true),
         groups=groups,
-        accuracy=round(float(np.mean(truth == answers)), 4),
+        accuracy=round(float(np.mean(y_true == y_pred)), 4),
         uar=round(float(recall.mean()), 4),
         macro_f1=round(
-            float(f1_score(truth, answers, labels=occurring, average="macro", zero_division=0)), 4
+            float(f1_score(y_true, y_pred, labels=occurring, average="macro", zero_division=0)), 4
         ),
         recall={
             labels[i]: round(float(value), 4) for i, value in zip(occurring, recall, strict=True)
@@ -50,52 +50,54 @@ def score(
     )
 
 
-def fit_temperature(logits: Logits, truth: NDArray[np.intp]) -> float:
-    """The temperature under which the true labels are most likely."""
+def fit_temperature(logits: Logits, y_true: NDArray[np.intp]) -> float:
+    """Return the temperature under which the true labels are most likely."""
 
     def negative_log_likelihood(log_temperature: float) -> float:
         probabilities = recording_probabilities(logits, float(np.exp(log_temperature)))
-        return float(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-12).mean())
+        return float(-np.log(probabilities[np.arange(len(y_true)), y_true] + 1e-12).mean())
 
     low, high = np.log(_TEMPERATURES)
     return float(np.exp(minimize_scalar(negative_log_likelihood, bounds=(low, high)).x))
 
 
 def cross_fitted_probabilities(
-    logits: Logits, truth: NDArray[np.intp], groups: Sequence[str]
+    logits: Logits, y_true: NDArray[np.intp], groups: Sequence[str]
 ) -> NDArray[np.float64]:
-    """Probabilities of each group under the temperature that was fitted on all other groups.
+    """Return each group's probabilities under the temperature fitted on all other groups.
 
-    So that calibration can be judged on the same clips without having seen them. A single
+    Calibration can so be judged on the same recordings without having seen them. A single
     group keeps the temperature 1.
     """
-    owners = np.array(groups)
-    probabilities = np.empty((len(truth), logits[0].shape[1]))
-    for group in np.unique(owners):
-        others, here = _where(owners != group), _where(owners == group)
-        temperature = fit_temperature([logits[i] for i in others], truth[others]) if others else 1.0
+    group_of = np.array(groups)
+    probabilities = np.empty((len(y_true), logits[0].shape[1]))
+    for group in np.unique(group_of):
+        others, here = _where(group_of != group), _where(group_of == group)
+        temperature = (
+            fit_temperature([logits[i] for i in others], y_true[others]) if others else 1.0
+        )
         probabilities[here] = recording_probabilities([logits[i] for i in here], temperature)
     return probabilities
 
 
 def expected_calibration_error(
-    probabilities: NDArray[np.float64], truth: NDArray[np.intp]
+    probabilities: NDArray[np.float64], y_true: NDArray[np.intp]
 ) -> float:
-    """Mean gap between confidence and accuracy over 15 equal bins (Naeini et al., AAAI 2015)."""
+    """Return the mean gap of confidence and accuracy over 15 bins (Naeini et al., AAAI 2015)."""
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
+    is_right = probabilities.argmax(axis=1) == y_true
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     gaps = [
-        abs(right[bins == b].mean() - confidence[bins == b].mean()) * np.mean(bins == b)
+        abs(is_right[bins == b].mean() - confidence[bins == b].mean()) * np.mean(bins == b)
         for b in np.unique(bins)
     ]
     return float(sum(gaps))
 
 
-def auroc(known: NDArray[np.float32], foreign: NDArray[np.float32]) -> float:
-    """Share of the pairs in which the known one is larger, ties counted half."""
-    truth = np.repeat([1, 0], [len(known), len(foreign)])
-    return float(roc_auc_score(truth, np.concatenate([known, foreign])))
+def auroc(in_distribution: NDArray[np.float32], ood: NDArray[np.float32]) -> float:
+    """Return the fraction of pairs in which the first score is larger, ties counted half."""
+    y_true = np.repeat([1, 0], [len(in_distribution), len(ood)])
+    return float(roc_auc_score(y_true, np.concatenate([in_distribution, ood])))
 
 
 def _where(condition: NDArray[np.bool_]) -> list[int]:

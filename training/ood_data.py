@@ -1,86 +1,73 @@
-"""Sounds that are none of a task's labels, to learn and to measure what is unfamiliar."""
+"""Recordings that have none of a task's labels, to train and to test OOD detection on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.tasks import TaskName
-from training.corpora import CORPORA, Clip, esc50, ravdess, urbansound8k
+from training.corpora import CORPORA, LabeledRecording, load_corpora
 from training.corpora.folders import load_folders
-
-_MUSIC = "music"
-"""a folder of recordings for each genre"""
-
-# Of ESC-50: neither known nor foreign, being what a label names, or hardly to be told from it.
-_AKIN: Mapping[TaskName, frozenset[str]] = {
-    "urban-sound": frozenset(
-        ["dog", "car_horn", "siren", "engine", "chainsaw", "fireworks", "laughing", "crying_baby"]
-    ),
-    "emotion": frozenset(
-        ["laughing", "crying_baby", "coughing", "sneezing", "breathing", "snoring"]
-    ),
-}
-# Of UrbanSound8K: people may be heard in them.
-_VOICES = frozenset({"children_playing", "street_music"})
-_MEASURED_FOLDS = frozenset({"1", "2"})
+from training.splits import Split
+from training.tasks import MUSIC, OodSource
 
 
 @dataclass(frozen=True)
-class Foreign:
-    """Clips of no known kind, on both sides of a split."""
+class OodRecordings:
+    """Out-of-distribution recordings on both sides of a split."""
 
-    learned: Sequence[Clip]
-    """to tell the familiar from"""
-    measured: Mapping[str, Sequence[Clip]]
-    """what it is -> clips of other kinds and recordings than those of `learned`"""
+    train: Sequence[LabeledRecording]
+    test: Mapping[str, Sequence[LabeledRecording]]
+    """folder of the source -> recordings of other kinds and groups than those of `train`"""
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """What `learned` holds, as corpus and label."""
-        return tuple(sorted({f"{clip.corpus}: {clip.label}" for clip in self.learned}))
+    def trained_on(self) -> tuple[str, ...]:
+        """Return corpus and label of everything in `train`."""
+        return tuple(sorted({f"{each.corpus}: {each.label}" for each in self.train}))
 
 
-def foreign_clips(data: Path, task: TaskName, known: Sequence[Clip]) -> Foreign:
-    """Those below `data`; either side may be empty.
-
-    Every other category of ESC-50 is learned from, the rest are measured on: what is met
-    later will not be of a kind that anyone thought of. Beside them, urban-sound is measured on
-    voices and music, and emotion learns from streets, and is measured on other streets and music.
+def load_ood_recordings(
+    data: Path, sources: Sequence[OodSource], labelled: Sequence[LabeledRecording]
+) -> OodRecordings:
+    """Load the sources that are below `data`; either side may be empty.
 
     Args:
         data: the folder of the corpora.
-        task: whose labels the clips have none of.
-        known: all clips of the task; their groups are left out.
+        sources: of the task.
+        labelled: all recordings of the task; their groups are left out.
 
     Raises CorpusError when a corpus that is there is not as expected.
     """
-    taken = {clip.group for clip in known}
-    sounds = [clip for clip in _load(data, "esc50") if clip.label not in _AKIN[task]]
-    odd = set(sorted({clip.label for clip in sounds})[1::2])
-    learned = [clip for clip in sounds if clip.label not in odd]
-    measured = {esc50.FOLDER: [clip for clip in sounds if clip.label in odd]}
-    if task == "urban-sound":
-        measured[ravdess.FOLDER] = _load(data, "ravdess")
+    splits = dict(_splits(data, sources))
+    taken = {recording.group for recording in labelled}
+    train = [each for split in splits.values() for each in split.train if each.group not in taken]
+    taken |= {recording.group for recording in train}
+    test = {
+        folder: [recording for recording in split.test if recording.group not in taken]
+        for folder, split in splits.items()
+    }
+    return OodRecordings(train, {folder: kept for folder, kept in test.items() if kept})
+
+
+def _splits(data: Path, sources: Sequence[OodSource]) -> Iterator[tuple[str, Split]]:
+    for source in sources:
+        if source.corpus == MUSIC:
+            folder = MUSIC
+            found = load_folders(data / MUSIC) if (data / MUSIC).is_dir() else []
+        else:
+            folder = CORPORA[source.corpus].folder
+            found = load_corpora(data, [source.corpus], optional=True)
+        usable = [recording for recording in found if recording.label not in source.excluded]
+        yield folder, _split(usable, source)
+
+
+def _split(recordings: Sequence[LabeledRecording], source: OodSource) -> Split:
+    if source.split == "labels":
+        # Sounds that will be met later are of no kind that anyone thought of.
+        odd = set(sorted({recording.label for recording in recordings})[1::2])
+        tested = [recording.label in odd for recording in recordings]
     else:
-        streets = [clip for clip in _load(data, "urbansound8k") if clip.label not in _VOICES]
-        learned += [clip for clip in streets if clip.fold not in _MEASURED_FOLDS]
-        measured[urbansound8k.FOLDER] = [c for c in streets if c.fold in _MEASURED_FOLDS]
-    if (data / _MUSIC).is_dir():
-        measured[_MUSIC] = load_folders(data / _MUSIC)
-    learned = [clip for clip in learned if clip.group not in taken]
-    taken |= {clip.group for clip in learned}
-    return Foreign(
-        learned,
-        {
-            name: others
-            for name, clips in measured.items()
-            if (others := [clip for clip in clips if clip.group not in taken])
-        },
-    )
-
-
-def _load(data: Path, corpus: str) -> list[Clip]:
-    module = CORPORA[corpus]
-    root = data / module.FOLDER
-    clips: list[Clip] = module.load(root) if root.is_dir() else []
-    return clips
+        everything = source.split == "test"
+        tested = [everything or recording.fold in source.test_folds for recording in recordings]
+    sides: tuple[list[LabeledRecording], list[LabeledRecording]] = ([], [])
+    for recording, is_test in zip(recordings, tested, strict=True):
+        sides[is_test].append(recording)
+    return Split(*sides)

@@ -1,4 +1,4 @@
-"""Weights to start from, and what they must never have heard."""
+"""Weights to start from, and the recordings that they were trained on."""
 
 import json
 from dataclasses import dataclass
@@ -7,36 +7,36 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from training.networks.resnet import ResNetAudioClassifier
+from training.networks import AudioClassifier
 from training.runs import RunError
 
 
 @dataclass(frozen=True)
 class Pretraining:
-    """Where pretrained weights come from."""
+    """The origin of pretrained weights."""
 
     description: str
-    heard: frozenset[str]
-    """groups (`Clip.group`) that they were trained on"""
+    groups: frozenset[str]
+    """`LabeledRecording.group` of everything that they were trained on"""
 
 
-def save_pretrained(path: Path, network: ResNetAudioClassifier, pretraining: Pretraining) -> None:
+def save_pretrained(path: Path, network: AudioClassifier, pretraining: Pretraining) -> None:
     """Write the network's weights with a note of their origin."""
     save_file(
         {name: weight.contiguous() for name, weight in network.state_dict().items()},
         path,
         metadata={
             "description": pretraining.description,
-            "heard": json.dumps(sorted(pretraining.heard)),
+            "groups": json.dumps(sorted(pretraining.groups)),
         },
     )
 
 
-def start_from(path: Path, network: ResNetAudioClassifier, test: frozenset[str]) -> Pretraining:
-    """Load the body's weights from `path`.
+def load_pretrained(path: Path, network: AudioClassifier, test: frozenset[str]) -> Pretraining:
+    """Load the backbone's weights from a file of `save_pretrained`.
 
     Args:
-        path: a file of `save_pretrained`.
+        path: the file.
         network: takes the weights.
         test: groups that the result is to be measured on.
 
@@ -45,15 +45,15 @@ def start_from(path: Path, network: ResNetAudioClassifier, test: frozenset[str])
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-        pretraining = Pretraining(metadata["description"], frozenset(json.loads(metadata["heard"])))
-        network.load_body(load_file(path))
+        groups = frozenset(json.loads(metadata["groups"]))
+        network.load_backbone(load_file(path))
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise RunError(f"{path}: not weights of earshot pretrain: {error}") from error
-    heard = sorted(test & pretraining.heard)
-    if heard:
+    leaked = sorted(test & groups)
+    if leaked:
         raise RunError(
-            f"{path}: pretraining has heard {len(heard)} of the held-out groups "
-            f"({', '.join(heard[:3])}{', ...' if len(heard) > 3 else ''}); "
+            f"{path}: these weights were trained on {len(leaked)} of the held-out groups "
+            f"({', '.join(leaked[:3])}{', ...' if len(leaked) > 3 else ''}); "
             "hold out the same there and here"
         )
-    return pretraining
+    return Pretraining(metadata["description"], groups)

@@ -1,11 +1,10 @@
-"""What is trained and how: one readable recipe for each task, and two for pretraining."""
+"""Hyperparameters: a recipe for each task that ships, one for all others, two for pretraining."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from app.audio.log_mel import LogMelConfig
 from app.audio.stft import WindowName
-from training.tasks import TaskName
 
 
 @dataclass(frozen=True)
@@ -13,41 +12,42 @@ class Recipe:
     """Everything that decides a training run beside the data, the window and the seed."""
 
     clip_seconds: float
-    """what the network hears at a time when it answers"""
+    """length of the clips that are classified"""
     crop_seconds: float
-    """what it hears at a time while it learns; a shorter crop shows more sounds in the same time"""
+    """length of the clips that are trained on; shorter ones show more sounds in the same time"""
     epochs: int
     batch_size: int = 64
     balance_labels: bool = True
     """whether all labels are drawn equally often"""
-    tutor_share: float = 0.0
-    """of a target that is a tutor's opinion rather than the label; see
+    distillation_weight: float = 0.0
+    """of the teacher's prediction in the target of a labelled recording, 0 to 1; see
     `training.teachers.soft_labels`"""
-    unlabelled_share: float = 0.0
-    """of the draws that are clips without labels; their target is the tutor's opinion alone"""
+    unlabelled_fraction: float = 0.0
+    """of the samples that are drawn from recordings without labels, whose target is the teacher's
+    prediction alone"""
     max_learning_rate: float = 1e-3
     """peak of OneCycleLR"""
-    pretrained_rate: float = 0.2
-    """of a body that starts from pretrained weights, as a share of the head's: a few thousand
-    clips are soon known by heart, and what was learned from more is lost"""
+    backbone_lr_scale: float = 0.2
+    """learning rate of a pretrained backbone, relative to the head's: a few thousand recordings
+    are soon known by heart, and what was learned from more is lost"""
     weight_decay: float = 0.02
     dropout: float = 0.2
     label_smoothing: float = 0.1
     mixup_alpha: float = 0.4
-    """of the Beta distribution that draws the mixing weight; 0 turns mixup off"""
+    """of the Beta distribution that draws the mixing weight"""
     mixup_probability: float = 0.5
     speed_range: float = 0.1
     """playback speed is drawn from 1 -+ this; pitch, formants and tempo move with it"""
     stretch_range: float = 0.0
     """tempo is drawn from 1 -+ this, and nothing else moves with it"""
-    warp_range: float = 0.0
+    vtlp_range: float = 0.0
     """frequencies are drawn from 1 -+ this, as if the vocal tract were longer or shorter"""
     reverb_probability: float = 0.0
     reverb_seconds: tuple[float, float] = (0.1, 0.6)
     """until a sound has decayed by 60 dB"""
     noise_probability: float = 0.3
     noise_snr_db: tuple[float, float] = (8.0, 35.0)
-    tilt_db: float = 6.0
+    random_eq_db: float = 6.0
     """largest gain or loss of a smooth random filter over the mel bands"""
     frequency_mask: int = 10
     """widest mask in mel bands; two are drawn"""
@@ -57,13 +57,13 @@ class Recipe:
     """per step, of the averaged weights that are evaluated and exported"""
 
 
-RECIPES: Mapping[TaskName, Recipe] = {
+RECIPES: Mapping[str, Recipe] = {
     "urban-sound": Recipe(
         clip_seconds=4.0,
         crop_seconds=4.0,
         epochs=8,
-        tutor_share=0.5,
-        unlabelled_share=0.3,
+        distillation_weight=0.5,
+        unlabelled_fraction=0.3,
         max_learning_rate=1.5e-3,
         ema_decay=0.99,
     ),
@@ -73,17 +73,20 @@ RECIPES: Mapping[TaskName, Recipe] = {
         clip_seconds=3.0,
         crop_seconds=3.0,
         epochs=6,
-        pretrained_rate=0.4,
+        backbone_lr_scale=0.4,
         speed_range=0.15,
         stretch_range=0.1,
-        warp_range=0.1,
+        vtlp_range=0.1,
         reverb_probability=0.2,
-        tilt_db=8.0,
+        random_eq_db=8.0,
         ema_decay=0.99,
     ),
 }
 
-TEACHING = Recipe(
+DEFAULT_RECIPE = replace(RECIPES["urban-sound"], unlabelled_fraction=0.0)
+"""of a task that Earshot does not ship: sounds of any kind, all of them labelled"""
+
+EMBEDDING_DISTILLATION = Recipe(
     clip_seconds=4.0,
     crop_seconds=2.0,
     epochs=58,
@@ -93,39 +96,31 @@ TEACHING = Recipe(
     time_mask=12,
     speed_range=0.0,
     noise_probability=0.0,
-    tilt_db=3.0,
+    random_eq_db=3.0,
     dropout=0.0,
     max_learning_rate=2e-3,
 )
-"""Regression of a tagger's embedding; see `training.distill`.
+"""Regression of YAMNet's embedding; see `training.embedding_distillation`.
 
 Mixtures are few: in trials of 600 steps, mixing every other crop taught less than mixing none.
 """
 
 
-def label_pretraining(task: TaskName) -> Recipe:
-    """For learning a task's labels through all windows at once, for each window to start from.
+def recipe_for(task: str) -> Recipe:
+    """Return the recipe of a task: its own, or the one for all that have none."""
+    return RECIPES.get(task, DEFAULT_RECIPE)
 
-    The task's own recipe, but longer and on shorter crops.
+
+def label_pretraining(task: str) -> Recipe:
+    """Return a recipe for learning a task's labels through all windows, to start others from.
+
+    It is the task's own, but longer and on shorter crops.
     """
-    return replace(RECIPES[task], crop_seconds=2.0, epochs=32, time_mask=16, ema_decay=0.998)
-
-
-# Held out by default: urban-sound's first official fold, and as many men as women from each
-# corpus with enough of them.
-HELD_OUT: Mapping[TaskName, Mapping[str, tuple[str, ...]]] = {
-    "urban-sound": {"urbansound8k": ("1",)},
-    "emotion": {
-        "ravdess": ("17", "18", "19", "20"),
-        "nemo": ("EB0", "WR0"),
-        "emodb": ("11", "13"),  # together at least ten clips of each emotion
-        "urdu": ("SM4", "SM7", "SF1", "SF6"),
-    },
-}
+    return replace(recipe_for(task), crop_seconds=2.0, epochs=32, time_mask=16, ema_decay=0.998)
 
 
 def log_mel_config(recipe: Recipe, window: WindowName) -> LogMelConfig:
-    """The front end of `recipe` with the analysis window `window`.
+    """Return the network input of `recipe` with the analysis window `window`.
 
     16 kHz covers what every corpus has; 64 ms windows resolve the harmonics of a voice.
     """

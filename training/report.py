@@ -1,4 +1,4 @@
-"""What an evaluation leaves in its output folder: tables as JSON and CSV, and figures."""
+"""The files of an evaluation: metrics as JSON, predictions as CSV, confusion as a figure."""
 
 import csv
 import json
@@ -11,67 +11,65 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.evaluate import Answers, Measurement
+from training.evaluate import Evaluation, Predictions
 
 _DPI = 120
 
 
-def write_report(measurement: Measurement, folder: Path) -> None:
-    """Write metrics, every answer and the confusion matrices into `folder`.
+def write_report(evaluation: Evaluation, folder: Path) -> None:
+    """Write metrics, every prediction and the confusion matrices into `folder`.
 
-    `metrics.json` holds what the card holds, `answers.csv` each recording's true and answered
-    label, the least expected wrong answers first, and `confusion.png` one matrix for each corpus.
+    `metrics.json` holds what the card holds, `predictions.csv` each recording's true and
+    predicted label, those first whose true label is least probable, and `confusion.png` one
+    matrix for each corpus.
 
     Raises OSError when the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    metrics = measurement.metrics.model_dump(mode="json")
+    metrics = evaluation.metrics.model_dump(mode="json")
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    _write_answers(measurement.answers, folder / "answers.csv")
-    parts = measurement.metrics.by_corpus
-    titles = {
+    _write_predictions(evaluation.predictions, folder / "predictions.csv")
+    matrices = {
         f"{name}: UAR {s.uar:.1%}, accuracy {s.accuracy:.1%}": s.confusion
-        for name, s in parts.items()
+        for name, s in evaluation.metrics.by_corpus.items()
     }
-    draw_confusions(titles, measurement.answers.labels, folder / "confusion.png", columns=2)
+    draw_confusions(matrices, evaluation.predictions.labels, folder / "confusion.png", columns=2)
 
 
-def _write_answers(answers: Answers, path: Path) -> None:
-    given = answers.probabilities.argmax(axis=1)
-    of_truth = answers.probabilities[np.arange(len(given)), answers.truth]
-    order = np.argsort(of_truth, kind="stable")
+def _write_predictions(predictions: Predictions, path: Path) -> None:
+    labels, probabilities = predictions.labels, predictions.probabilities
+    y_pred = probabilities.argmax(axis=1)
+    of_true = probabilities[np.arange(len(y_pred)), predictions.y_true]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("file", "group", "label", "answer", "probability", "of_true_label"))
-        for i in order:
-            clip, answer = answers.clips[i], given[i]
-            writer.writerow(
-                (
-                    clip.path,
-                    clip.group,
-                    clip.label,
-                    answers.labels[answer],
-                    f"{answers.probabilities[i, answer]:.4f}",
-                    f"{of_truth[i]:.4f}",
-                )
-            )
+        columns = ("file", "group", "label", "predicted", "probability", "true_label_probability")
+        writer.writerow(columns)
+        for i in np.argsort(of_true, kind="stable"):
+            recording, predicted = predictions.recordings[i], y_pred[i]
+            figures = (f"{probabilities[i, predicted]:.4f}", f"{of_true[i]:.4f}")
+            names = (recording.path, recording.group, recording.label, labels[predicted])
+            writer.writerow((*names, *figures))
 
 
 def draw_confusions(
-    parts: Mapping[str, Sequence[Sequence[int]]], labels: Sequence[str], path: Path, *, columns: int
+    matrices: Mapping[str, Sequence[Sequence[int]]],
+    labels: Sequence[str],
+    path: Path,
+    *,
+    columns: int,
 ) -> None:
-    """Draw confusion matrices side by side, rows true and columns answered labels.
+    """Draw confusion matrices side by side, rows true and columns predicted labels.
 
     Args:
-        parts: title -> counts, [true label][answered label], in the order of `labels`.
+        matrices: title -> counts, [true label][predicted label], in the order of `labels`.
         labels: of rows and columns.
         path: the PNG to write.
         columns: matrices in a row, at most.
     """
-    columns = min(columns, len(parts))
-    rows = -(-len(parts) // columns)
+    columns = min(columns, len(matrices))
+    rows = -(-len(matrices) // columns)
     figure = Figure(figsize=(6.4 * columns, 5.6 * rows), dpi=_DPI, layout="constrained")
-    for place, (title, counts) in enumerate(parts.items(), start=1):
+    for place, (title, counts) in enumerate(matrices.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
         _draw_matrix(axes, np.array(counts), labels, title)
     FigureCanvasAgg(figure)
@@ -79,10 +77,10 @@ def draw_confusions(
 
 
 def _draw_matrix(axes: Axes, counts: NDArray[np.int_], labels: Sequence[str], title: str) -> None:
-    """Draw one confusion matrix: counts as numbers, each row's shares as shades."""
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set(title=title, xlabel="answered", ylabel="true")
+    """Draw one confusion matrix: counts as numbers, fractions of the row as shades."""
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    axes.set(title=title, xlabel="predicted", ylabel="true")
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
     axes.set_yticks(range(len(labels)), labels)
     for row, column in zip(*np.nonzero(counts), strict=True):
@@ -92,6 +90,6 @@ def _draw_matrix(axes: Axes, counts: NDArray[np.int_], labels: Sequence[str], ti
             str(counts[row, column]),
             ha="center",
             va="center",
-            color="white" if shares[row, column] > 0.5 else "black",
+            color="white" if fractions[row, column] > 0.5 else "black",
             fontsize=8,
         )

@@ -1,20 +1,24 @@
-"""The folder of one training run, and what `earshot export` needs of it."""
+"""The folder of one training run: its options, and what it made."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Collection
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from app.audio.log_mel import LogMelConfig
+from app.audio.stft import WindowName
 from app.checkpoints.card import Training
-from training.tasks import TaskName
-from training.networks.resnet import ResNetAudioClassifier
+from earshot.schemas import FrozenModel, Slug
+from training.data_source import DataSource
+from training.networks import AudioClassifier, build_network
+from training.recipes import Recipe
 
+CONFIG = "config.json"
 RECORD = "run.json"
-DESCRIPTION = "job.json"
 WEIGHTS = "model.safetensors"
 FP32_MODEL = "model.fp32.onnx"
 
@@ -23,38 +27,83 @@ class RunError(ValueError):
     """A run's folder does not hold what it should."""
 
 
-def claim(folder: Path, description: Mapping[str, object]) -> None:
-    """Make `folder` the place of one run, or check that it already is.
+class RunConfig(FrozenModel):
+    """The options of one training: written into its folder before it begins."""
 
-    Going on with other data or another recipe than a run began with would give weights
-    that no card describes.
+    task: Slug
+    name: Slug
+    """of the checkpoint within its task"""
+    network: str
+    """name in `training.networks.NETWORKS`"""
+    window: WindowName
+    source: DataSource
+    recipe: Recipe
+    held_out: dict[str, tuple[str, ...]] | None
+    """corpus -> folds or speakers; None, until the data is read: the default of the task"""
+    seed: int
+    pretrained: Path | None
+    """weights of `earshot pretrain` to start from; None: at random"""
+    cache: Path
+    """folder for decoded recordings"""
+    store: Path
+    """where the checkpoint is written"""
 
-    Raises RunError when `folder` belongs to a run with another description.
-    """
-    path = folder / DESCRIPTION
-    text = json.dumps(description, indent=2, default=str, sort_keys=True) + "\n"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    elif path.read_text(encoding="utf-8") != text:
-        raise RunError(
-            f"{folder} holds a run with other options (see {DESCRIPTION} there); "
-            "choose another folder with --out, or delete it"
-        )
 
+class RunRecord(FrozenModel):
+    """What a finished run made: written beside its weights."""
 
-class RunRecord(BaseModel):
-    """What was trained: written beside the weights when a run has finished."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    task: TaskName
     labels: tuple[str, ...]
     input: LogMelConfig
     training: Training
 
 
-def save_run(folder: Path, record: RunRecord, network: ResNetAudioClassifier) -> None:
+def lock_run_config(
+    folder: Path, config: FrozenModel, *, changeable: Collection[str] = ("cache", "store")
+) -> None:
+    """Write the options of a run into its folder, or check that it was begun with the same.
+
+    Going on with other data or another recipe would give weights that no card describes.
+
+    Args:
+        folder: of the run; it is made.
+        config: all options.
+        changeable: those that may differ; the new ones are written.
+
+    Raises RunError when `folder` belongs to a run with other options.
+    """
+    path = folder / CONFIG
+    text = config.model_dump_json(indent=2) + "\n"
+    if path.exists() and _fixed(path.read_text("utf-8"), changeable) != _fixed(text, changeable):
+        raise RunError(
+            f"{folder} holds a run with other options (see {CONFIG} there); "
+            "choose another folder with --out, or delete it"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    # Processes that train together write the same; none of them reads half a file.
+    new = path.with_suffix(f".{os.getpid()}")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
+def _fixed(text: str, changeable: Collection[str]) -> dict[str, object]:
+    try:
+        return {name: value for name, value in json.loads(text).items() if name not in changeable}
+    except ValueError:
+        return {}
+
+
+def load_config(folder: Path) -> RunConfig:
+    """Read the options of a run; raise RunError when the folder holds none."""
+    path = folder / CONFIG
+    try:
+        return RunConfig.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise RunError(f"{folder}: no {CONFIG}; earshot train makes such a folder") from error
+    except (ValidationError, OSError) as error:
+        raise RunError(f"{path}: {error}") from error
+
+
+def save_run(folder: Path, record: RunRecord, network: AudioClassifier) -> None:
     """Write the weights and the record of a finished run."""
     save_file(
         {name: weight.contiguous() for name, weight in network.state_dict().items()},
@@ -63,17 +112,18 @@ def save_run(folder: Path, record: RunRecord, network: ResNetAudioClassifier) ->
     (folder / RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def load_run(folder: Path) -> tuple[RunRecord, ResNetAudioClassifier]:
+def load_run(folder: Path) -> tuple[RunConfig, RunRecord, AudioClassifier]:
     """Read a finished run.
 
     Raises RunError when the run has not finished or its files are damaged.
     """
+    config = load_config(folder)
     if not (folder / RECORD).is_file():
         raise RunError(f"{folder}: no {RECORD}; the run has not finished (earshot train goes on)")
     try:
         record = RunRecord.model_validate_json((folder / RECORD).read_bytes())
-        network = ResNetAudioClassifier(len(record.labels))
+        network = build_network(config.network, len(record.labels))
         network.load_state_dict(load_file(folder / WEIGHTS))
-    except (ValidationError, SafetensorError, OSError, RuntimeError) as error:
+    except (ValueError, SafetensorError, OSError, RuntimeError) as error:
         raise RunError(f"{folder}: {error}") from error
-    return record, network
+    return config, record, network

@@ -1,45 +1,34 @@
-"""`earshot train`: a corpus in, the weights of one task and window out."""
+"""`earshot train`: labelled recordings in, the weights of one network out."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
 
 from app.audio.log_mel import LogMelConfig
-from app.audio.stft import WindowName
 from app.checkpoints import card
-from training.tasks import TaskName
-from training.corpora import Clip, licence
-from training.data_source import Material, Source, prepare
-from training.dataset import AugmentedClips, DrawnExamples, FirstClips, TrainingSet, TutoredSet
-from training.fit import ClassifierLearner, Run, Schedule, balanced_loader, fit
-from training.held_out import Folds, standard_folds
-from training.networks.resnet import ResNetAudioClassifier
-from training.pretrained import Pretraining, start_from
+from training.corpora import LabeledRecording, licence
+from training.data_source import TrainingData, prepare
+from training.dataset import (
+    AugmentedClips,
+    AugmentedDataset,
+    DistilledDataset,
+    EvalDataset,
+    SampledDataset,
+)
+from training.fit import ClassifierModule, Run, Schedule, balanced_loader, fit
+from training.networks import AudioClassifier, build_network
+from training.pretrained import Pretraining, load_pretrained
 from training.recipes import Recipe, log_mel_config
-from training.runs import RunRecord, claim, save_run
-from training.teachers.soft_labels import Tutor
+from training.runs import RunConfig, RunRecord, lock_run_config, save_run
+from training.splits import default_held_out
+from training.teachers.soft_labels import SoftLabelTeacher
 
 
-@dataclass(frozen=True)
-class Job:
-    """What to train."""
-
-    task: TaskName
-    window: WindowName
-    source: Source
-    cache: Path
-    """decoded recordings are kept here between runs"""
-    recipe: Recipe
-    held_out: Folds | None
-    """corpus -> folds or speakers; None: the task's own, or a fifth of the groups"""
-    pretrained: Path | None
-
-
-def train(job: Job, run: Run) -> RunRecord:
+def train(config: RunConfig, run: Run) -> RunRecord:
     """Train one network, or go on with it, and write `run.folder`.
 
     Everything that can be wrong with the data is found before the first step.
@@ -47,31 +36,39 @@ def train(job: Job, run: Run) -> RunRecord:
     Raises:
         CorpusError, SplitError, RunError: see their modules.
     """
-    config = log_mel_config(job.recipe, job.window)
-    clips, labels = job.source.load(job.task)
-    held_out_folds = job.held_out or standard_folds(clips, job.task, run.seed)
-    claim(run.folder, {**asdict(job), "held_out": held_out_folds, "seed": run.seed})
-    material = prepare(
-        clips,
-        held_out_folds,
-        sample_rate=config.sample_rate,
-        cache=job.cache,
-        unlabelled=job.source.load_unlabelled(job.task) if job.recipe.tutor_share else (),
+    recordings, labels = config.source.load(config.task)
+    folds = config.held_out or default_held_out(recordings, config.task, config.seed)
+    held_out = {corpus: tuple(names) for corpus, names in folds.items()}
+    lock_run_config(run.folder, config.model_copy(update={"held_out": held_out}))
+    inputs = log_mel_config(config.recipe, config.window)
+    distilled = config.recipe.distillation_weight > 0
+    data = prepare(
+        recordings,
+        held_out,
+        sample_rate=inputs.sample_rate,
+        cache=config.cache,
+        unlabelled=config.source.load_unlabelled(config.task) if distilled else (),
     )
-    network, pretraining = learn(
-        material, labels, config, job.recipe, run, pretrained=job.pretrained
+    network, pretraining = train_model(
+        data,
+        labels,
+        inputs,
+        config.recipe,
+        run,
+        network=config.network,
+        seed=config.seed,
+        pretrained=config.pretrained,
     )
     record = RunRecord(
-        task=job.task,
         labels=labels,
-        input=config,
+        input=inputs,
         training=card.Training(
-            corpora=_corpora([*material.train, *material.unlabelled]),
-            held_out={name: tuple(folds) for name, folds in held_out_folds.items()},
-            skipped_clips=material.skipped,
-            epochs=job.recipe.epochs,
-            recipe=asdict(job.recipe),
-            seed=run.seed,
+            corpora=_corpora([*data.split.train, *data.unlabelled]),
+            held_out=held_out,
+            skipped_clips=data.skipped,
+            epochs=config.recipe.epochs,
+            recipe=asdict(config.recipe),
+            seed=config.seed,
             pretrained=pretraining.description if pretraining else None,
         ),
     )
@@ -79,63 +76,77 @@ def train(job: Job, run: Run) -> RunRecord:
     return record
 
 
-def learn(
-    material: Material,
+def train_model(
+    data: TrainingData,
     labels: Sequence[str],
-    config: LogMelConfig,
+    inputs: LogMelConfig,
     recipe: Recipe,
     run: Run,
     *,
+    network: str,
+    seed: int,
     pretrained: Path | None,
-) -> tuple[ResNetAudioClassifier, Pretraining | None]:
-    """Fit a network to `material.train`, or go on where `run.folder` holds a part of it.
+) -> tuple[AudioClassifier, Pretraining | None]:
+    """Fit a network to the training side, or go on where `run.folder` holds a part of it.
+
+    Args:
+        data: both sides of the split; the test side is only watched.
+        labels: in the order of the network's outputs.
+        inputs: of the network.
+        recipe: hyperparameters.
+        run: where and how it runs.
+        network: name in `training.networks.NETWORKS`.
+        seed: of everything random.
+        pretrained: weights of `earshot pretrain` to start from; None: at random.
 
     Returns:
-        the network, and what its weights started from, if not at random.
+        the network, and the origin of the weights it started from, if not random.
 
-    Raises RunError when the pretrained weights are none, or have heard a clip of the test.
+    Raises RunError when the pretrained weights are none, or were trained on a test recording.
     """
-    inputs = AugmentedClips(
-        material.train, material.waveforms, [config], recipe, material.unlabelled
-    )
+    split, waveforms = data.split, data.waveforms
+    clips = AugmentedClips(split.train, waveforms, [inputs], recipe, data.unlabelled)
     training = balanced_loader(
-        _examples(inputs, material, labels, recipe, run.seed), inputs.weights, recipe, run
+        _dataset(clips, data, labels, recipe, seed),
+        clips.weights,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        workers=run.workers,
     )
     held_out = DataLoader(
-        FirstClips(material.test, material.waveforms, config, labels),
-        batch_size=recipe.batch_size,
+        EvalDataset(split.test, waveforms, inputs, labels), batch_size=recipe.batch_size
     )
-    torch.manual_seed(run.seed)
-    network = ResNetAudioClassifier(len(labels), dropout=recipe.dropout)
+    torch.manual_seed(seed)
+    model = build_network(network, len(labels), dropout=recipe.dropout)
     pretraining = None
     if pretrained is not None:
-        test_groups = frozenset(clip.group for clip in material.test)
-        pretraining = start_from(pretrained, network, test_groups)
-    schedule = Schedule(run.seed, pretrained=pretraining is not None)
-    learner = ClassifierLearner(network, recipe, schedule, len(labels))
-    fit(learner, training, held_out, run)
-    return learner.network, pretraining
+        test_groups = frozenset(recording.group for recording in split.test)
+        pretraining = load_pretrained(pretrained, model, test_groups)
+    schedule = Schedule(seed, pretrained=pretraining is not None)
+    module = ClassifierModule(model, recipe, schedule, len(labels))
+    fit(module, training, held_out, run)
+    return module.network, pretraining
 
 
-def _examples(
-    inputs: AugmentedClips, material: Material, labels: Sequence[str], recipe: Recipe, seed: int
-) -> DrawnExamples:
-    if not recipe.tutor_share:
-        return TrainingSet(inputs, labels)
-    tutor = Tutor(material.train, material.waveforms, labels, seed)
-    return TutoredSet(inputs, labels, tutor, recipe.tutor_share)
+def _dataset(
+    clips: AugmentedClips, data: TrainingData, labels: Sequence[str], recipe: Recipe, seed: int
+) -> SampledDataset:
+    if not recipe.distillation_weight:
+        return AugmentedDataset(clips, labels)
+    teacher = SoftLabelTeacher(data.split.train, data.waveforms, labels, seed)
+    return DistilledDataset(clips, labels, teacher, recipe.distillation_weight)
 
 
-def _corpora(clips: Sequence[Clip]) -> tuple[card.Corpus, ...]:
-    by_name: dict[str, list[Clip]] = defaultdict(list)
-    for clip in clips:
-        by_name[clip.corpus].append(clip)
+def _corpora(recordings: Sequence[LabeledRecording]) -> tuple[card.Corpus, ...]:
+    by_name: dict[str, list[LabeledRecording]] = defaultdict(list)
+    for recording in recordings:
+        by_name[recording.corpus].append(recording)
     return tuple(
         card.Corpus(
             name=name,
             licence=licence(name),
             clips=len(of_corpus),
-            groups=len({clip.group for clip in of_corpus}),
+            groups=len({recording.group for recording in of_corpus}),
         )
         for name, of_corpus in sorted(by_name.items())
     )

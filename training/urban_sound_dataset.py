@@ -5,19 +5,20 @@ from collections.abc import Collection
 from os import PathLike
 from pathlib import Path
 
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from app.audio.clips import pad_or_repeat
-from app.audio.log_mel import log_mel
 from app.audio.stft import WINDOWS, WindowName
-from training.tasks import LABELS
 from app.decoding.errors import AudioError
-from app.decoding.recording import read_recording
-from training.corpora.clip import CorpusError
-from training.corpora.urbansound8k import read_table
-from training.recipes import RECIPES, log_mel_config
+from app.decoding.limits import AudioLimits
+from app.decoding.recording import RecordingReader
+from training.corpora import CorpusError
+from training.corpora.csv_tables import URBANSOUND8K
+from training.dataset import first_clip
+from training.recipes import log_mel_config, recipe_for
+from training.tasks import TASKS
+
+_READER = RecordingReader(AudioLimits(max_seconds=math.inf))
 
 
 class UrbanSoundDataset(Dataset[tuple[Tensor, int]]):
@@ -27,7 +28,7 @@ class UrbanSoundDataset(Dataset[tuple[Tensor, int]]):
     is exactly what the service computes of the same file. Nothing is cached: recordings are
     decoded when they are asked for, in the workers of a DataLoader where there are any.
 
-    `clips` are the rows of the table in its order, `folds` the official fold of each, and
+    `recordings` are the rows of the table in its order, `folds` the official fold of each, and
     `labels` the ten classes in the order of UrbanSound8K's classID. To hold out a fold:
 
         train = UrbanSoundDataset(table, audio, "hann", folds=range(2, 11))
@@ -52,34 +53,30 @@ class UrbanSoundDataset(Dataset[tuple[Tensor, int]]):
 
         Raises:
             ValueError: unknown window.
-            CorpusError: the table or a row is wrong, a file is missing, or a fold has no clips.
+            CorpusError: the table or a row is wrong, a file is missing, or a fold is empty.
         """
         if window_type not in WINDOWS:
             raise ValueError(f"unknown window {window_type!r}; accepted: {', '.join(WINDOWS)}")
         wanted = None if folds is None else [str(fold) for fold in folds]
-        self.labels = LABELS["urban-sound"]
-        self.input = log_mel_config(RECIPES["urban-sound"], window_type)
-        self.clips = read_table(Path(metadata_path), Path(dataset_path), folds=wanted)
-        self.folds = [clip.fold for clip in self.clips]
+        self.labels = TASKS["urban-sound"].labels
+        self.input = log_mel_config(recipe_for("urban-sound"), window_type)
+        self.recordings = URBANSOUND8K.read_table(
+            Path(metadata_path), Path(dataset_path), folds=wanted
+        )
+        self.folds = [recording.fold for recording in self.recordings]
         absent = [fold for fold in wanted or () if fold not in self.folds]
-        if absent or not self.clips:
-            what = f" of fold {', '.join(absent)}" if absent else ""
-            raise CorpusError(f"{metadata_path}: no clips{what}")
+        if absent or not self.recordings:
+            of_folds = f" of fold {', '.join(absent)}" if absent else ""
+            raise CorpusError(f"{metadata_path}: no recordings{of_folds}")
 
     def __len__(self) -> int:
-        return len(self.clips)
+        return len(self.recordings)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Decode recording `index`; raises AudioError or OSError, naming the file."""
-        clip, config = self.clips[index], self.input
+        path, label = self.recordings[index].path, self.recordings[index].label
         try:
-            recording = read_recording(
-                clip.path.read_bytes(),
-                sample_rate=config.sample_rate,
-                max_seconds=math.inf,
-            )
+            recording = _READER.read(path.read_bytes(), sample_rate=self.input.sample_rate)
         except AudioError as error:
-            raise type(error)(f"{clip.path}: {error}") from error
-        length = config.clip_samples
-        first = pad_or_repeat(recording.samples, length, config.padding)[:length]
-        return torch.from_numpy(log_mel(first, config))[None], self.labels.index(clip.label)
+            raise type(error)(f"{path}: {error}") from error
+        return first_clip(recording.samples, self.input), self.labels.index(label)

@@ -1,10 +1,12 @@
-"""All clips of a run decoded once, to 16-bit samples in one memory-mapped file."""
+"""Decoded recordings, kept in a cache by the content of their files."""
 
 import hashlib
-import json
 import logging
-from collections.abc import Sequence
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,83 +14,143 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from app.decoding.errors import AudioError
-from app.decoding.recording import read_recording
-from training.corpora.clip import Clip
+from app.decoding.limits import AudioLimits
+from app.decoding.recording import RecordingReader
+from training.corpora import LabeledRecording
 
 log = logging.getLogger(__name__)
 
 _FULL_SCALE = 32_767
-_LONGEST_SECONDS = 600.0
-_BATCH = 256
+_READER = RecordingReader(AudioLimits(max_seconds=600.0))
+_LOCK_SECONDS = 60.0
+
+_FileState = tuple[str, int, int]
+"""path, size in bytes, time of change in ns"""
 
 
 class Waveforms:
-    """The decoded clips: index them by their `Clip`."""
+    """The samples of decoded recordings; index it by `LabeledRecording`."""
 
-    def __init__(self, samples: NDArray[np.int16], spans: dict[str, tuple[int, int]]) -> None:
-        self._samples = samples
-        self._spans = spans
+    def __init__(self, files: Mapping[Path, Path]) -> None:
+        """Read nothing yet; `files` is path of a recording -> file of its samples."""
+        self._files = files
 
-    def __contains__(self, clip: Clip) -> bool:
-        return str(clip.path) in self._spans
+    def __contains__(self, recording: LabeledRecording) -> bool:
+        return recording.path in self._files
 
-    def __getitem__(self, clip: Clip) -> NDArray[np.float32]:
-        """Mono samples of `clip`, float32 in -1..1, shape `[samples]`."""
-        start, stop = self._spans[str(clip.path)]
-        return self._samples[start:stop].astype(np.float32) / np.float32(_FULL_SCALE)
+    def __getitem__(self, recording: LabeledRecording) -> NDArray[np.float32]:
+        """Return the samples of `recording`: mono, float32 in -1..1, shape `[samples]`."""
+        samples = np.fromfile(self._files[recording.path], np.int16)
+        return samples.astype(np.float32) / np.float32(_FULL_SCALE)
 
 
-def decode_all(clips: Sequence[Clip], *, sample_rate: int, cache: Path) -> Waveforms:
-    """Decode `clips`, or take them from `cache` where the same files were decoded before.
+def readable(
+    recordings: Sequence[LabeledRecording], waveforms: Waveforms
+) -> list[LabeledRecording]:
+    """Return those of `recordings` that could be decoded."""
+    return [recording for recording in recordings if recording in waveforms]
 
-    A clip that cannot be decoded (or is silent) is reported and left out; see `readable`.
+
+def decode_all(
+    recordings: Sequence[LabeledRecording], *, sample_rate: int, cache: Path
+) -> Waveforms:
+    """Decode recordings to 16-bit samples, or take them from `cache`.
+
+    The same bytes are decoded once for each sample rate, whichever lists and files they are in.
+    They are hashed again only where a path, a size or a time of change is new. Commands that run
+    at the same time can share a cache.
+
+    A recording that cannot be decoded, or is silent, is told as a warning and left out; see
+    `readable`.
 
     Raises OSError when the cache cannot be written.
     """
+    paths = list(dict.fromkeys(recording.path for recording in recordings))
     cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"waveforms-{_fingerprint(clips, sample_rate)}"
-    index = path.with_suffix(".json")
-    if not index.exists():
-        spans = _decode_to(path.with_suffix(".partial"), clips, sample_rate)
-        path.with_suffix(".partial").replace(path)
-        index.write_text(json.dumps(spans))
-    spans = {name: (start, stop) for name, (start, stop) in json.loads(index.read_text()).items()}
-    return Waveforms(np.memmap(path, dtype=np.int16, mode="r"), spans)
+    with ThreadPoolExecutor() as pool:
+        hashes = _hash_all(paths, cache / "index.sqlite", pool)
+        first_of = {digest: path for path, digest in reversed(hashes.items())}
+        targets = {
+            digest: cache / f"{sample_rate}" / digest[:2] / f"{digest}.s16" for digest in first_of
+        }
+        missing = [d for d, target in targets.items() if not _is_decoded(target)]
+        decoding = pool.map(
+            lambda digest: _decode(first_of[digest], targets[digest], sample_rate), missing
+        )
+        for _ in track(decoding, description="decoding", total=len(missing)):
+            pass
+    files = {}
+    for path, digest in hashes.items():
+        if targets[digest].exists():
+            files[path] = targets[digest]
+        else:
+            log.warning("left out %s: %s", path, _error_file(targets[digest]).read_text("utf-8"))
+    return Waveforms(files)
 
 
-def readable(clips: Sequence[Clip], waveforms: Waveforms) -> list[Clip]:
-    """Those of `clips` that could be decoded."""
-    return [clip for clip in clips if clip in waveforms]
+def _hash_all(paths: Sequence[Path], index: Path, pool: ThreadPoolExecutor) -> dict[Path, str]:
+    """Return the SHA-256 of each file that can be read, and remember it in `index`."""
+    states = {path: state for path in paths if (state := _state(path)) is not None}
+    with _open_index(index) as database:
+        rows = database.execute("SELECT path, size, changed, sha256 FROM files")
+        known = {(path, size, changed): digest for path, size, changed, digest in rows}
+        new = [path for path, state in states.items() if state not in known]
+        hashed = dict(zip(new, pool.map(_sha256, new), strict=True))
+        database.executemany(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
+            [(*states[path], digest) for path, digest in hashed.items()],
+        )
+    return {path: hashed.get(path) or known[state] for path, state in states.items()}
 
 
-def _fingerprint(clips: Sequence[Clip], sample_rate: int) -> str:
-    digest = hashlib.sha256(str(sample_rate).encode())
-    for clip in clips:
-        status = clip.path.stat()
-        digest.update(f"{clip.path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def _decode_to(path: Path, clips: Sequence[Clip], sample_rate: int) -> dict[str, tuple[int, int]]:
-    def decode(clip: Clip) -> NDArray[np.int16] | None:
-        try:
-            recording = read_recording(
-                clip.path.read_bytes(), sample_rate=sample_rate, max_seconds=_LONGEST_SECONDS
+@contextmanager
+def _open_index(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS)) as database, database:
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS files "
+                "(path TEXT PRIMARY KEY, size INTEGER, changed INTEGER, sha256 TEXT)"
             )
-        except (AudioError, OSError) as error:
-            log.warning("left out %s: %s", clip.path, error)
-            return None
-        return np.round(recording.samples.clip(-1, 1) * _FULL_SCALE).astype(np.int16)
+            yield database
+    except sqlite3.Error as error:
+        raise OSError(f"{path}: {error}") from error
 
-    spans: dict[str, tuple[int, int]] = {}
-    position = 0
-    batches = [clips[first : first + _BATCH] for first in range(0, len(clips), _BATCH)]
-    with path.open("wb") as file, ThreadPoolExecutor() as pool:
-        for batch in track(batches, description="decoding"):
-            for clip, samples in zip(batch, pool.map(decode, batch), strict=True):
-                if samples is None:
-                    continue
-                file.write(samples.tobytes())
-                spans[str(clip.path)] = (position, position + samples.size)
-                position += samples.size
-    return spans
+
+def _state(path: Path) -> _FileState | None:
+    try:
+        status = path.stat()
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        log.warning("left out %s: %s", path, error)
+        return None
+    return str(path.absolute()), status.st_size, status.st_mtime_ns
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_decoded(target: Path) -> bool:
+    return target.exists() or _error_file(target).exists()
+
+
+def _error_file(target: Path) -> Path:
+    return target.with_suffix(".error")
+
+
+def _decode(path: Path, target: Path, sample_rate: int) -> None:
+    """Write the samples of a recording to `target`, or why there are none beside it."""
+    try:
+        samples = _READER.read(path.read_bytes(), sample_rate=sample_rate).samples
+    except AudioError as error:
+        target, content = _error_file(target), str(error).encode()
+    else:
+        content = np.round(samples.clip(-1, 1) * _FULL_SCALE).astype(np.int16).tobytes()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Another command may be writing the same: whole files take each other's place.
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
+        new = Path(folder) / target.name
+        new.write_bytes(content)
+        new.replace(target)

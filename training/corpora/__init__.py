@@ -1,98 +1,39 @@
-"""Corpora in their official layouts, each read into a table of clips."""
+"""Published corpora in their official layouts, each read into a list of labelled recordings."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
-from training.tasks import TaskName
-from training.corpora import (
-    cremad,
-    emodb,
-    esc50,
-    folders,
-    gtzan,
-    nemo,
-    ravdess,
-    savee,
-    tess,
-    urbansound8k,
-    urdu,
-)
-from training.corpora.clip import Clip, CorpusError
+from training.corpora import folders
+from training.corpora.csv_tables import TABLE_CORPORA
+from training.corpora.labeled_recording import Corpus, CorpusError, LabeledRecording
+from training.corpora.named_files import NAMED_FILES_CORPORA
 
-__all__ = [
-    "CORPORA",
-    "TASK_CORPORA",
-    "Clip",
-    "CorpusError",
-    "licence",
-    "load_corpora",
-    "load_task",
-    "load_unlabelled",
-]
+__all__ = ["CORPORA", "Corpus", "CorpusError", "LabeledRecording", "licence", "load_corpora"]
 
-CORPORA: dict[str, ModuleType] = {
-    "urbansound8k": urbansound8k,
-    "esc50": esc50,
-    "ravdess": ravdess,
-    "emodb": emodb,
-    "tess": tess,
-    "nemo": nemo,
-    "urdu": urdu,
-    "cremad": cremad,
-    "savee": savee,
-    "gtzan": gtzan,
+CORPORA: dict[str, Corpus] = {
+    corpus.name: corpus for corpus in (*TABLE_CORPORA, *NAMED_FILES_CORPORA)
 }
 
-TASK_CORPORA: dict[TaskName, tuple[str, ...]] = {
-    "urban-sound": ("urbansound8k",),
-    "emotion": ("ravdess", "emodb", "tess", "nemo", "urdu", "cremad", "savee"),
-}
 
-UNLABELLED_CORPORA: dict[TaskName, tuple[str, ...]] = {"urban-sound": ("esc50",), "emotion": ()}
-"""more sounds of the same kind, labelled otherwise or not at all"""
-
-
-def load_corpora(data: Path, names: Iterable[str]) -> list[Clip]:
+def load_corpora(
+    data: Path, names: Iterable[str], *, optional: bool = False
+) -> list[LabeledRecording]:
     """Read those of the named corpora that have a folder below `data`.
 
-    Raises CorpusError when none has one, or when one that is there is not as expected.
+    Raises CorpusError when one that is there is not as expected, or when none is there and they
+    are not `optional`.
     """
-    names = tuple(names)
-    clips = _load_present(data, names)
-    if not clips:
-        folders = ", ".join(CORPORA[name].FOLDER for name in names)
-        raise CorpusError(f"{data}: none of the folders {folders} is here")
-    return clips
-
-
-def load_task(data: Path, task: TaskName) -> list[Clip]:
-    """Read all corpora of `task` that are below `data`."""
-    return load_corpora(data, TASK_CORPORA[task])
-
-
-def load_unlabelled(data: Path, task: TaskName) -> list[Clip]:
-    """Read what `UNLABELLED_CORPORA` names for `task` and is below `data`; it may be nothing.
-
-    Raises CorpusError when a corpus that is there is not as expected.
-    """
-    return _load_present(data, UNLABELLED_CORPORA[task])
-
-
-def _load_present(data: Path, names: Iterable[str]) -> list[Clip]:
-    clips: list[Clip] = []
-    for name in names:
-        corpus = CORPORA[name]
-        root = data / corpus.FOLDER
-        if root.is_dir():
-            load: Callable[[Path], list[Clip]] = corpus.load
-            clips.extend(load(root))
-    return clips
+    corpora = [CORPORA[name] for name in names]
+    roots = [(corpus, data / corpus.folder) for corpus in corpora]
+    recordings = [
+        recording for corpus, root in roots if root.is_dir() for recording in corpus.load(root)
+    ]
+    if not recordings and not optional:
+        expected = ", ".join(corpus.folder for corpus in corpora)
+        raise CorpusError(f"{data}: none of the folders {expected} is here")
+    return recordings
 
 
 def licence(corpus: str) -> str:
-    """What the recordings of a corpus may be used for, as their publisher says."""
-    if corpus == folders.CORPUS:
-        return folders.LICENCE
-    text: str = CORPORA[corpus].LICENCE
-    return text
+    """Return what the recordings of a corpus may be used for, as their publisher says."""
+    return folders.LICENCE if corpus == folders.CORPUS else CORPORA[corpus].licence

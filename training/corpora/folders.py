@@ -3,23 +3,23 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.decoding.formats import SUFFIXES
-from training.corpora.clip import Clip, CorpusError
+from earshot.audio_formats import AUDIO_SUFFIXES
+from training.corpora.labeled_recording import CorpusError, LabeledRecording, is_hidden
 
 CORPUS = "folders"
 LICENCE = "not stated"
 _LAYOUT = "expected <label>/<file> or <label>/<speaker or session>/<file>"
 
 
-def load_folders(root: Path) -> list[Clip]:
+def load_folders(root: Path) -> list[LabeledRecording]:
     """Read `LABEL/FILE` and `LABEL/GROUP/.../FILE` below `root`.
 
     The folder below the label's names the group: a speaker, a recording session. It is the
     same group under every label. A file directly in the label's folder is a group of its own.
     Folds are the groups.
 
-    Files with one of app.decoding.formats.SUFFIXES count, in upper or lower case; hidden
-    ones do not. Links to folders elsewhere are followed, links back into `root` are not.
+    Files with one of `AUDIO_SUFFIXES` count, in upper or lower case; hidden ones do not.
+    Links to folders elsewhere are followed, links back into `root` are not.
 
     Raises:
         CorpusError: `root` is no folder, has fewer than two labels, or a label has no recording.
@@ -33,17 +33,17 @@ def load_folders(root: Path) -> list[Clip]:
         raise CorpusError(
             f"{root}: {labels[0].name} is the only label, at least two are needed; {_LAYOUT}"
         )
-    return [clip for label in labels for clip in _clips(label, root)]
+    return [recording for label in labels for recording in _labeled(label, root)]
 
 
-def _clips(label: Path, root: Path) -> list[Clip]:
-    clips = []
-    for path in _recordings(label, root, set()):
+def _labeled(label: Path, root: Path) -> list[LabeledRecording]:
+    recordings = []
+    for path in _files(label, root, set()):
         parts = path.relative_to(label).parts
         # A file's own group has a slash, which no folder's name can have.
         group = parts[0] if len(parts) > 1 else f"{label.name}/{path.name}"
-        clips.append(
-            Clip(
+        recordings.append(
+            LabeledRecording(
                 path=path,
                 label=label.name,
                 corpus=CORPUS,
@@ -51,24 +51,24 @@ def _clips(label: Path, root: Path) -> list[Clip]:
                 fold=group,
             )
         )
-    if not clips:
-        known = " ".join(SUFFIXES)
+    if not recordings:
+        known = " ".join(AUDIO_SUFFIXES)
         raise CorpusError(f"{label}: no recordings in this label's folder (known: {known})")
-    return clips
+    return recordings
 
 
-def _recordings(folder: Path, root: Path, entered: set[Path]) -> Iterator[Path]:
+def _files(folder: Path, root: Path, entered: set[Path]) -> Iterator[Path]:
     """Yield the recordings below `folder`, entering no folder twice, whatever links to it."""
     if folder.resolve() in entered:
         return
     entered.add(folder.resolve())
     for path in _visible(folder):
-        if path.suffix.lower() in SUFFIXES and not path.is_dir():
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.is_dir():
             if not path.is_file():
                 raise CorpusError(f"{path}: not a file, or a link to one that does not exist")
             yield path
     for inner in _folders(folder, root):
-        yield from _recordings(inner, root, entered)
+        yield from _files(inner, root, entered)
 
 
 def _folders(folder: Path, root: Path) -> list[Path]:
@@ -76,7 +76,7 @@ def _folders(folder: Path, root: Path) -> list[Path]:
 
 
 def _leads_back(path: Path, root: Path) -> bool:
-    """Whether `path` is a link into `root`, or to a folder that holds it."""
+    """Return whether `path` is a link into `root`, or to a folder that holds it."""
     if not path.is_symlink():
         return False
     target, root = path.resolve(), root.resolve()
@@ -84,4 +84,4 @@ def _leads_back(path: Path, root: Path) -> bool:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in folder.iterdir() if not is_hidden(Path(path.name)))

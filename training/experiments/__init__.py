@@ -1,1 +1,1 @@
-"""Experiments: what windows, networks and kinds of music change."""
+"""Experiments with windows and genres of music."""

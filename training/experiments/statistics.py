@@ -1,4 +1,4 @@
-"""Is a difference more than chance? Intervals and tests for answers to the same recordings."""
+"""Confidence intervals and significance tests of predictions for the same recordings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """What one system has more than another, over the same recordings."""
+    """The difference between two systems, over the same recordings."""
 
     interval: Interval
     p_value: float
@@ -30,33 +30,33 @@ class Difference:
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """The mean of repeated runs with Student's interval, e.g. over seeds.
+    """Return the mean of repeated runs with Student's interval, e.g. over seeds.
 
     Raises ValueError with fewer than two values: one run says nothing of its spread.
     """
     if len(values) < 2:
         raise ValueError(f"an interval needs two runs or more, got {len(values)}")
     mean = float(np.mean(values))
-    reach = float(stats.sem(values) * stats.t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1))
-    return Interval(mean, mean - reach, mean + reach)
+    margin = float(stats.sem(values) * stats.t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1))
+    return Interval(mean, mean - margin, mean + margin)
 
 
 def paired_bootstrap(
     first: NDArray[np.float64], second: NDArray[np.float64], groups: Sequence[str], *, seed: int
 ) -> Difference:
-    """Mean of `first - second` under resampling of whole groups.
+    """Return the mean of `first - second` under resampling of whole groups.
 
     Recordings of one group are much alike: resampled singly, they would promise more than
     there is (cluster bootstrap: Davison and Hinkley, 1997, section 3.8).
 
     Args:
-        first: score of each recording, `[recordings]`, e.g. the share of seeds that were right.
+        first: score of each recording, `[recordings]`, e.g. the fraction of seeds that were right.
         second: the same of the system to compare with.
         groups: speaker or source of each recording.
         seed: of the 10,000 resamples.
 
     Returns:
-        percentile interval; the p-value is twice the smaller share of resamples on one side
+        percentile interval; the p-value is twice the smaller fraction of resamples on one side
         of 0, at least 2 / 10,000.
     """
     names, members = np.unique(np.asarray(groups), return_inverse=True)
@@ -73,11 +73,11 @@ def paired_bootstrap(
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """The exact McNemar test (1947) of two systems' right answers, `[recordings]`.
+    """Return the exact McNemar test (1947) of two systems' correctness, `[recordings]`.
 
     Returns:
-        two-sided p-value: of the recordings that only one got right, could each have been
-        either's by the toss of a coin?
+        two-sided p-value: how often a coin that decides which of both is right, where only one
+        is, would favour one side as much.
     """
     only_first = int(np.sum(first & ~second))
     only_second = int(np.sum(second & ~first))

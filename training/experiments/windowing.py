@@ -1,4 +1,4 @@
-"""Does the window matter? The same training through each of the three, and what differs."""
+"""The windowing experiment: the same training through each analysis window, compared."""
 
 import csv
 import json
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from app.audio.stft import WINDOWS, WindowName
-from training.tasks import LABELS, TaskName
-from earshot.schemas import Scores
-from training import metrics as scores
-from training.corpora.urbansound8k import read_table
-from training.data_source import Material, prepare
-from training.dataset import FirstClips
+from earshot.schemas import FrozenModel, Scores
+from training import metrics
+from training.card_tables import markdown_table
+from training.corpora.csv_tables import URBANSOUND8K
+from training.data_source import TrainingData, prepare
+from training.dataset import EvalDataset
 from training.experiments import windowing_figures
 from training.experiments.statistics import (
     Difference,
@@ -28,48 +28,61 @@ from training.experiments.statistics import (
     paired_bootstrap,
 )
 from training.fit import LAST, Run, default_workers
-from training.networks.resnet import ResNetAudioClassifier
+from training.networks import DEFAULT_NETWORK, AudioClassifier
 from training.recipes import RECIPES, Recipe, log_mel_config
 from training.report import draw_confusions
-from training.runs import claim
-from training.tables import markdown
-from training.train import learn
+from training.runs import lock_run_config
+from training.tasks import TASKS
+from training.train import train_model
 
-TASK: TaskName = "urban-sound"
+TASK = "urban-sound"
+LABELS = TASKS[TASK].labels
 REFERENCE: WindowName = "hann"
 """what the other windows are compared with"""
 RESULTS = "windowing.json"
-_ANSWERS = "probabilities.npy"
+_PROBABILITIES = "probabilities.npy"
+
+
+class _RunConfig(FrozenModel):
+    """The options of one training of the experiment."""
+
+    window: WindowName
+    seed: int
+    recipe: Recipe
+    held_out: dict[str, tuple[str, ...]]
+    train: int
+    test: int
+    pretrained: Path | None
 
 
 @dataclass(frozen=True)
 class WindowResult:
-    """How one window did, over all seeds."""
+    """The scores of one window, over all seeds."""
 
     accuracy: Interval
     macro_f1: Interval
     by_seed: tuple[Scores, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """summed over seeds, [true label][answered label]"""
+    """summed over seeds, [true label][predicted label]"""
     recall: Mapping[str, float]
     """of each label, mean over seeds"""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a window has more than the reference."""
+    """The difference between a window and the reference."""
 
     accuracy: Difference
-    """share of right answers, mean over seeds; paired bootstrap over source recordings"""
+    """mean over seeds; paired bootstrap over source recordings"""
     mcnemar_p: float
-    """of the answers by the mean probability over seeds"""
+    """of the predictions by the mean probability over seeds"""
     recall: Mapping[str, float]
     """of each label"""
 
 
 @dataclass(frozen=True)
 class WindowingResults:
-    """What the experiment found."""
+    """The results of the experiment."""
 
     protocol: str
     epochs: int
@@ -81,7 +94,7 @@ class WindowingResults:
 class WindowingExperiment:
     """Trains on UrbanSound8K with each window and several seeds, all else being equal.
 
-    Equal are the clips, the initial weights, the recipe with its number of epochs and, seed
+    Equal are the recordings, the initial weights, the recipe with its number of epochs and, seed
     by seed, every random crop, mixture and mask. Runs that are finished are not repeated,
     and one that was interrupted goes on.
     """
@@ -114,7 +127,7 @@ class WindowingExperiment:
         """
         if len(set(seeds)) < 2:
             raise ValueError(f"at least two different seeds are needed, got {list(seeds)}")
-        self._clips = read_table(Path(metadata_path), Path(dataset_path))
+        self._recordings = URBANSOUND8K.read_table(Path(metadata_path), Path(dataset_path))
         self._folds = {"urbansound8k": tuple(held_out)}
         self._seeds = tuple(seeds)
         self._pretrained = pretrained
@@ -130,29 +143,30 @@ class WindowingExperiment:
             RunError: the output folder holds runs with other options, or the weights to start
                 from have heard a held-out recording.
         """
-        recipe = replace(RECIPES[TASK], crop_seconds=2.0, epochs=num_epochs, tutor_share=0.0)
+        recipe = replace(
+            RECIPES[TASK], crop_seconds=2.0, epochs=num_epochs, distillation_weight=0.0
+        )
         sample_rate = log_mel_config(recipe, REFERENCE).sample_rate
-        material = prepare(self._clips, self._folds, sample_rate=sample_rate, cache=self._cache)
+        data = prepare(self._recordings, self._folds, sample_rate=sample_rate, cache=self._cache)
         probabilities = {
-            window: [self._run(material, recipe, window, seed) for seed in self._seeds]
+            window: [self._run(data, recipe, window, seed) for seed in self._seeds]
             for window in WINDOWS
         }
-        self._results = self._summarise(material, recipe, probabilities)
+        self._results = self._summarise(data, recipe, probabilities)
         write_results(self._results, self._out)
         return self._results
 
     def plot_results(self) -> list[Path]:
-        """Draw the results beside them; returns the pictures.
+        """Draw the results beside them and return the pictures.
 
         Raises RuntimeError before `evaluate_all` has run.
         """
         if self._results is None:
             raise RuntimeError("nothing to plot yet: call evaluate_all() first")
-        labels = LABELS[TASK]
         windows = self._results.windows
         confusion = self._out / "windowing-confusion.png"
         confusions = {str(window): result.confusion for window, result in windows.items()}
-        draw_confusions(confusions, labels, confusion, columns=len(confusions))
+        draw_confusions(confusions, LABELS, confusion, columns=len(confusions))
         return [
             windowing_figures.draw_scores(
                 {
@@ -170,53 +184,57 @@ class WindowingExperiment:
         ]
 
     def _run(
-        self, material: Material, recipe: Recipe, window: WindowName, seed: int
+        self, data: TrainingData, recipe: Recipe, window: WindowName, seed: int
     ) -> NDArray[np.float64]:
-        """Probabilities `[recordings, labels]` of one training, or of one that was finished."""
+        """Return probabilities `[recordings, labels]` of one training, which may have finished."""
         folder = self._out / f"{window}-{seed}"
-        claim(
-            folder,
-            {
-                "window": window,
-                "seed": seed,
-                "recipe": asdict(recipe),
-                "held_out": self._folds,
-                "train": len(material.train),
-                "test": len(material.test),
-                "pretrained": self._pretrained,
-            },
+        config = _RunConfig(
+            window=window,
+            seed=seed,
+            recipe=recipe,
+            held_out=self._folds,
+            train=len(data.split.train),
+            test=len(data.split.test),
+            pretrained=self._pretrained,
         )
-        answers = folder / _ANSWERS
-        if not answers.exists():
-            run = Run(folder, seed, default_workers())
-            config = log_mel_config(recipe, window)
-            network, _ = learn(
-                material, LABELS[TASK], config, recipe, run, pretrained=self._pretrained
+        lock_run_config(folder, config)
+        probabilities = folder / _PROBABILITIES
+        if not probabilities.exists():
+            inputs = log_mel_config(recipe, window)
+            network, _ = train_model(
+                data,
+                LABELS,
+                inputs,
+                recipe,
+                Run(folder, default_workers()),
+                network=DEFAULT_NETWORK,
+                seed=seed,
+                pretrained=self._pretrained,
             )
-            test = FirstClips(material.test, material.waveforms, config, LABELS[TASK])
-            np.save(answers, _probabilities(network, test))
+            test = EvalDataset(data.split.test, data.waveforms, inputs, LABELS)
+            np.save(probabilities, _probabilities(network, test))
             (folder / LAST).unlink()  # a third of a gigabyte that nothing needs any more
-        found: NDArray[np.float64] = np.load(answers)
+        found: NDArray[np.float64] = np.load(probabilities)
         return found
 
     def _summarise(
         self,
-        material: Material,
+        data: TrainingData,
         recipe: Recipe,
         probabilities: Mapping[WindowName, Sequence[NDArray[np.float64]]],
     ) -> WindowingResults:
-        labels = LABELS[TASK]
-        truth = np.array([labels.index(clip.label) for clip in material.test])
-        groups = [clip.group for clip in material.test]
+        test = data.split.test
+        y_true = np.array([LABELS.index(recording.label) for recording in test])
+        groups = [recording.group for recording in test]
         windows = {
-            window: _window_result(truth, of_window, labels, len(set(groups)))
+            window: _window_result(y_true, of_window, len(set(groups)))
             for window, of_window in probabilities.items()
         }
         return WindowingResults(
             protocol=(
                 f"UrbanSound8K, fold {', '.join(self._folds['urbansound8k'])} held out "
-                f"({len(material.test)} clips of {len(set(groups))} recordings), "
-                f"{len(material.train)} clips to learn from, crops of {recipe.crop_seconds:g} s, "
+                f"({len(test)} clips of {len(set(groups))} recordings), "
+                f"{len(data.split.train)} clips to learn from, crops of {recipe.crop_seconds:g} s, "
                 f"{recipe.epochs} epochs, from "
                 f"{'the same pretrained weights' if self._pretrained else 'random weights'}"
             ),
@@ -226,14 +244,14 @@ class WindowingExperiment:
             against_reference={
                 window: Comparison(
                     accuracy=paired_bootstrap(
-                        _right(of_window, truth),
-                        _right(probabilities[REFERENCE], truth),
+                        _accuracy_over_seeds(of_window, y_true),
+                        _accuracy_over_seeds(probabilities[REFERENCE], y_true),
                         groups,
                         seed=0,
                     ),
                     mcnemar_p=mcnemar(
-                        np.mean(of_window, axis=0).argmax(axis=1) == truth,
-                        np.mean(probabilities[REFERENCE], axis=0).argmax(axis=1) == truth,
+                        np.mean(of_window, axis=0).argmax(axis=1) == y_true,
+                        np.mean(probabilities[REFERENCE], axis=0).argmax(axis=1) == y_true,
                     ),
                     recall={
                         label: value - windows[REFERENCE].recall[label]
@@ -267,7 +285,7 @@ def write_results(results: WindowingResults, folder: Path) -> None:
 
 
 def comparison_table(results: WindowingResults) -> str:
-    """The table of `docs/windowing.md`, in Markdown."""
+    """Return the table of `docs/windowing.md`, in Markdown."""
     heading = ("window", "accuracy", "macro F1", f"accuracy against {REFERENCE}")
     rows = []
     for window, result in results.windows.items():
@@ -284,7 +302,7 @@ def comparison_table(results: WindowingResults) -> str:
         rows.append((window, _percent(result.accuracy), _percent(result.macro_f1), *figures))
     return (
         f"{results.protocol}; {len(results.seeds)} seeds; in %, with 95 % intervals.\n\n"
-        + markdown((*heading, "bootstrap p", "McNemar p"), rows)
+        + markdown_table((*heading, "bootstrap p", "McNemar p"), rows)
     )
 
 
@@ -296,13 +314,12 @@ def _percent(interval: Interval, sign: str = "") -> str:
 
 
 def _window_result(
-    truth: NDArray[np.intp],
+    y_true: NDArray[np.intp],
     probabilities: Sequence[NDArray[np.float64]],
-    labels: Sequence[str],
     groups: int,
 ) -> WindowResult:
     by_seed = tuple(
-        scores.score(truth, of_seed.argmax(axis=1), labels, groups) for of_seed in probabilities
+        metrics.score(y_true, of_seed.argmax(axis=1), LABELS, groups) for of_seed in probabilities
     )
     confusion = np.sum([of_seed.confusion for of_seed in by_seed], axis=0)
     return WindowResult(
@@ -317,17 +334,17 @@ def _window_result(
     )
 
 
-def _right(
-    probabilities: Sequence[NDArray[np.float64]], truth: NDArray[np.intp]
+def _accuracy_over_seeds(
+    probabilities: Sequence[NDArray[np.float64]], y_true: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Share of seeds that answered right, `[recordings]`."""
-    share: NDArray[np.float64] = np.mean(
-        [of_seed.argmax(axis=1) == truth for of_seed in probabilities], axis=0
+    """Return the fraction of seeds that predict the true label, `[recordings]`."""
+    fraction: NDArray[np.float64] = np.mean(
+        [of_seed.argmax(axis=1) == y_true for of_seed in probabilities], axis=0
     )
-    return share
+    return fraction
 
 
-def _probabilities(network: ResNetAudioClassifier, test: FirstClips) -> NDArray[np.float64]:
+def _probabilities(network: AudioClassifier, test: EvalDataset) -> NDArray[np.float64]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.eval().to(device)
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""The pictures of the windowing experiment."""
+"""The figures of the windowing experiment."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ def draw_scores(
     """Draw accuracy and macro F1 of each seed (dots) with means and 95 % intervals (bars).
 
     Args:
-        by_window: window -> accuracies and macro F1 values, shares of 1, one for each seed.
+        by_window: window -> accuracies and macro F1 values, 0 to 1, one for each seed.
         path: the PNG to write, which is returned.
     """
     figure = Figure(figsize=(8, 3.6), dpi=_DPI, layout="constrained")
@@ -56,7 +56,7 @@ def draw_recalls(
     """Draw the recall of each label, a bar for each window.
 
     Args:
-        by_window: window -> recalls, shares of 1, in the order of `labels`.
+        by_window: window -> recalls, 0 to 1, in the order of `labels`.
         labels: below the bars.
         path: the PNG to write, which is returned.
     """

@@ -1,1 +1,22 @@
-"""The networks that can be trained."""
+"""The networks that can be trained, by the name that a card gives them."""
+
+from collections.abc import Callable
+
+from training.networks.classifier import AudioClassifier
+from training.networks.resnet import ResNetAudioClassifier
+
+__all__ = ["DEFAULT_NETWORK", "NETWORKS", "AudioClassifier", "build_network"]
+
+DEFAULT_NETWORK = "resnet50"
+
+NETWORKS: dict[str, Callable[..., AudioClassifier]] = {
+    DEFAULT_NETWORK: ResNetAudioClassifier,
+}
+"""name -> builder, called with the number of outputs and, optionally, `dropout`"""
+
+
+def build_network(name: str, outputs: int, *, dropout: float = 0.0) -> AudioClassifier:
+    """Build a network at random weights; raise ValueError when there is none of this name."""
+    if name not in NETWORKS:
+        raise ValueError(f"unknown network {name!r}; there are {', '.join(NETWORKS)}")
+    return NETWORKS[name](outputs, dropout=dropout)

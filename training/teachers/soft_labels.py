@@ -1,4 +1,4 @@
-"""What a large tagger makes of a task: targets that know more than the labels do."""
+"""A teacher that labels any crop: targets that know more than the labels do."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,57 +9,65 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.model_selection import StratifiedGroupKFold
 
-from training.corpora import Clip
-from training.regression import fit_logistic
+from training.corpora import LabeledRecording
+from training.logistic_regression import fit_logistic
 from training.sampling import balanced_weights
 from training.teachers.yamnet import Yamnet
 from training.waveforms import Waveforms
 
-_READERS = 5
+_FOLDS = 5
 
 
-class Tutor:
-    """Opinions on the labels of crops, by logistic regression on YAMNet's embedding.
+class SoftLabelTeacher:
+    """Predicts the labels of crops by logistic regression on YAMNet's embedding.
 
-    An opinion on a clip comes from a regression that was not fitted on its group: about what
-    it was fitted on it would only repeat the labels. Knowledge distillation: Hinton, Vinyals
-    and Dean, 2015.
+    The prediction for a recording comes from a regression that was not fitted on its group (as
+    `sklearn.model_selection.cross_val_predict` does): on what it was fitted on it would only
+    repeat the labels.
     """
 
     def __init__(
-        self, clips: Sequence[Clip], waveforms: Waveforms, labels: Sequence[str], seed: int
+        self,
+        recordings: Sequence[LabeledRecording],
+        waveforms: Waveforms,
+        labels: Sequence[str],
+        seed: int,
     ) -> None:
         """Fit the regressions.
 
         Args:
-            clips: labelled clips of at least two groups, none of them held out.
-            waveforms: of the clips, at YAMNet's sample rate.
-            labels: in the order of the opinions.
-            seed: of how groups are divided.
+            recordings: labelled, of at least two groups, none of them held out.
+            waveforms: of the recordings, at YAMNet's sample rate.
+            labels: in the order of the predictions.
+            seed: of how groups are divided into folds.
         """
-        self._tagger = Yamnet()
+        self._yamnet = Yamnet()
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             embeddings = np.stack(
-                list(pool.map(lambda clip: self._tagger.embed(waveforms[clip]), clips))
+                list(pool.map(lambda each: self._yamnet.embed(waveforms[each]), recordings))
             )
-        truth = np.array([labels.index(clip.label) for clip in clips])
-        groups = np.array([clip.group for clip in clips])
-        count = min(_READERS, len(set(groups)))
-        folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-        self._reader_of: dict[str, int] = {}
-        readers = []
-        for number, (others, own) in enumerate(folds.split(embeddings, truth, groups)):
-            weights = balanced_weights([clips[i] for i in others], by_label=True)
-            readers.append(fit_logistic(embeddings[others], truth[others], weights, len(labels)))
-            self._reader_of |= dict.fromkeys(groups[own].tolist(), number)
-        self._weights = np.stack([weights for weights, _ in readers])
-        self._biases = np.stack([biases for _, biases in readers])
+        y_true = np.array([labels.index(recording.label) for recording in recordings])
+        groups = np.array([recording.group for recording in recordings])
+        folds = StratifiedGroupKFold(min(_FOLDS, len(set(groups))), shuffle=True, random_state=seed)
+        self._fold_of: dict[str, int] = {}
+        models = []
+        for number, (train, test) in enumerate(folds.split(embeddings, y_true, groups)):
+            weights = balanced_weights([recordings[i] for i in train], by_label=True)
+            models.append(fit_logistic(embeddings[train], y_true[train], weights, len(labels)))
+            self._fold_of |= dict.fromkeys(groups[test].tolist(), number)
+        self._weights = np.stack([weights for weights, _ in models])
+        self._biases = np.stack([biases for _, biases in models])
 
-    def opinion(self, samples: NDArray[np.float32], group: str) -> NDArray[np.float32]:
-        """Probabilities `[labels]` for a crop of a clip of `group`, mono at 16 kHz."""
-        embedding = self._tagger.embed(samples)
-        own = self._reader_of.get(group)
-        readers = slice(None) if own is None else slice(own, own + 1)
-        scores = self._weights[readers] @ embedding + self._biases[readers]
-        mean: NDArray[np.float32] = softmax(scores, axis=1).mean(axis=0)
+    def predict_proba(self, samples: NDArray[np.float32], group: str) -> NDArray[np.float32]:
+        """Return the probability of each label, shape `[labels]`.
+
+        Args:
+            samples: a crop, mono at 16 kHz.
+            group: of its recording; for one that was not fitted, all regressions are averaged.
+        """
+        embedding = self._yamnet.embed(samples)
+        fold = self._fold_of.get(group)
+        models = slice(None) if fold is None else slice(fold, fold + 1)
+        logits = self._weights[models] @ embedding + self._biases[models]
+        mean: NDArray[np.float32] = softmax(logits, axis=1).mean(axis=0)
         return mean

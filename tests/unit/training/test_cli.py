@@ -3,14 +3,19 @@
 import csv
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import soundfile
 
 from app.checkpoints import store
+from app.checkpoints.store import ModelKey
+from app.decoding.recording import Recording, RecordingReader
 from earshot.cli import main
 from tests.support.sounds import RATE, make
+
+HANN = ModelKey("urban-sound", "hann")
 
 
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -20,12 +25,33 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return f"{stopped.value.code}\n{capsys.readouterr().err}"
 
 
-@pytest.mark.parametrize("command", ["pretrain", "train", "export", "evaluate", "compare-windows"])
-def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "argument"),
+    [
+        ("pretrain", "--data DIR"),
+        ("train", "--data DIR"),
+        ("export", "RUN"),
+        ("evaluate", "--data DIR"),
+        ("compare-windows", "--data DIR"),
+    ],
+)
+def test_every_command_has_help(
+    command: str, argument: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
     assert stopped.value.code == 0
-    assert "--data DIR" in capsys.readouterr().out
+    assert argument in capsys.readouterr().out
+
+
+def test_without_the_training_packages_it_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert (
+        "earshot: the training packages are missing: "
+        "run `make training` in a checkout of Earshot" in fails(capsys, "tables")
+    )
 
 
 def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -45,26 +71,70 @@ def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path:
     assert "expected CORPUS:FOLD[,FOLD], got 'ravdess'" in fails(
         capsys, "train", "--task", "emotion", "--hold-out", "ravdess", *data
     )
-    assert "the run has not finished" in fails(capsys, "export", "--run", str(tmp_path), *data)
-    assert "no checkpoint for emotion with the hann window" in fails(
-        capsys, "evaluate", "--task", "emotion", *data, "--store", str(tmp_path)
+    assert f"{tmp_path}: no config.json; earshot train makes" in fails(
+        capsys, "export", str(tmp_path)
     )
+    assert f"{tmp_path}: no config.json" in fails(capsys, "evaluate", str(tmp_path))
+    assert "no checkpoint emotion/hann in" in fails(
+        capsys,
+        *("evaluate", "--task", "emotion", "--checkpoint", "hann", *data),
+        *("--store", str(tmp_path)),
+    )
+    assert "name a RUN, or a checkpoint by --task, --checkpoint" in fails(
+        capsys, "evaluate", "--task", "emotion", *data
+    )
+
+
+@pytest.mark.parametrize("name", ["Machine-Faults", "machine faults", "-faults", "a--b", "x" * 65])
+def test_a_name_is_checked_before_anything_is_read(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    message = "expected lower-case words joined by hyphens, such as machine-faults, got"
+    folders = ("--folders", str(tmp_path / "nowhere"))
+    assert message in fails(capsys, "train", f"--task={name}", *folders)
+    assert message in fails(capsys, "train", "--task", "emotion", f"--name={name}", *folders)
+
+
+def test_a_task_without_corpora_needs_folders(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    message = fails(
+        capsys,
+        *("train", "--task", "machine-faults", "--data", str(tmp_path)),
+        *("--store", str(tmp_path / "store"), "--out", str(tmp_path / "run")),
+    )
+    assert "no corpora have labels of the task machine-faults, only of emotion, urban" in message
+    assert "--folders" in message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_was_interrupted_is_not_exported(
+    capsys: pytest.CaptureFixture[str], trained_store: Path, tmp_path: Path
+) -> None:
+    shutil.copy(trained_store.parent / "run" / "config.json", tmp_path)
+    assert "the run has not finished" in fails(capsys, "export", str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    assert f"{tmp_path / 'config.json'}: " in fails(capsys, "export", str(tmp_path))
 
 
 def test_a_folder_with_another_run_is_not_gone_on_with(
     capsys: pytest.CaptureFixture[str], trained_store: Path, sound_corpus: Path
 ) -> None:
     run = trained_store.parent / "run"
+    before = (run / "config.json").read_text()
     message = fails(
         capsys,
         *("train", "--task", "urban-sound", "--data", str(sound_corpus), "--epochs", "7"),
         *("--batch-size", "8", "--out", str(run), "--cache", str(trained_store.parent / "cache")),
+        *("--store", str(trained_store)),
     )
     assert "holds a run with other options" in message
+    assert (run / "config.json").read_text() == before
 
 
 def test_the_card_of_a_trained_checkpoint(trained_store: Path, sound_corpus: Path) -> None:
-    card = store.load(trained_store, "urban-sound", "hann").card
+    card = store.load(trained_store, HANN).card
+    assert (card.name, card.network, card.input.window) == ("hann", "resnet50", "hann")
     assert card.training.epochs == 12
     assert sum(corpus.clips for corpus in card.training.corpora) == 48
     [(corpus, [fold])] = card.training.held_out.items()
@@ -81,7 +151,7 @@ def test_the_card_of_a_trained_checkpoint(trained_store: Path, sound_corpus: Pat
 def test_evaluating_again_gives_the_same_figures(
     trained_store: Path, sound_corpus: Path, tmp_path: Path
 ) -> None:
-    before = store.load(trained_store, "urban-sound", "hann").card
+    before = store.load(trained_store, HANN).card
     path = trained_store / "urban-sound" / "hann" / "card.json"
     text = path.read_text()
     blank = json.loads(text) | {"metrics": None, "temperature": 1.0}
@@ -89,11 +159,12 @@ def test_evaluating_again_gives_the_same_figures(
     try:
         main(
             [
-                *("evaluate", "--task", "urban-sound", "--data", str(sound_corpus)),
-                *("--store", str(trained_store), "--cache", str(tmp_path)),
+                *("evaluate", "--task", "urban-sound", "--checkpoint", "hann"),
+                *("--data", str(sound_corpus), "--store", str(trained_store)),
+                *("--cache", str(tmp_path), "--out", str(tmp_path / "report")),
             ]
         )
-        after = store.load(trained_store, "urban-sound", "hann").card
+        after = store.load(trained_store, HANN).card
     finally:
         path.write_text(text)
     assert before.metrics is not None
@@ -116,18 +187,18 @@ def test_the_figures_of_a_sibling_join_the_card(
     for copy in (ours, sibling):
         shutil.copytree(trained_store, copy)
     command = (
-        *("evaluate", "--task", "urban-sound", "--data", str(sound_corpus)),
-        *("--store", str(ours), "--sibling", str(sibling)),
+        *("evaluate", "--task", "urban-sound", "--checkpoint", "hann"),
+        *("--data", str(sound_corpus), "--store", str(ours), "--sibling", str(sibling)),
         *("--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "report")),
     )
     assert "held out the same as" in fails(capsys, *command)
     card = sibling / "urban-sound" / "hann" / "card.json"
     edited(card, held_out={"urbansound8k": ["2"]}, recipe={"epochs": 99})
     assert "is no sibling of" in fails(capsys, *command)
-    recipe = store.load(ours, "urban-sound", "hann").card.training.recipe
+    recipe = store.load(ours, HANN).card.training.recipe
     edited(card, recipe=recipe)
     main(command)
-    [other] = store.load(ours, "urban-sound", "hann").card.sibling_metrics
+    [other] = store.load(ours, HANN).card.sibling_metrics
     assert "urbansound8k: 2" in other.protocol
     assert other.overall.clips == 16
     metrics = json.loads((tmp_path / "report" / "sibling-1" / "metrics.json").read_text())
@@ -136,40 +207,78 @@ def test_the_figures_of_a_sibling_join_the_card(
 
 
 def test_the_report_names_every_answer(trained_store: Path) -> None:
-    card = store.load(trained_store, "urban-sound", "hann").card
+    card = store.load(trained_store, HANN).card
     assert card.metrics is not None
-    with (trained_store.parent / "run" / "report" / "answers.csv").open() as file:
+    with (trained_store.parent / "run" / "report" / "predictions.csv").open() as file:
         answers = list(csv.DictReader(file))
     assert len(answers) == card.metrics.overall.clips
-    right = [row["label"] == row["answer"] for row in answers]
+    right = [row["label"] == row["predicted"] for row in answers]
     assert sum(right) / len(right) == pytest.approx(card.metrics.overall.accuracy, abs=1e-4)
-    of_truth = [float(row["of_true_label"]) for row in answers]
+    of_truth = [float(row["true_label_probability"]) for row in answers]
     assert of_truth == sorted(of_truth)
     assert all(Path(row["file"]).is_file() for row in answers)
 
 
-def test_own_recordings_and_labels(tmp_path: Path) -> None:
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
+    """How often the bytes of each file were decoded."""
+    counts: Counter[bytes] = Counter()
+    read = RecordingReader.read
+
+    def count(self: RecordingReader, data: bytes, *, sample_rate: int) -> Recording:
+        counts[data] += 1
+        return read(self, data, sample_rate=sample_rate)
+
+    monkeypatch.setattr(RecordingReader, "read", count)
+    return counts
+
+
+def test_own_recordings_and_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoded: Counter[bytes]
+) -> None:
+    """A task of one's own, from its folders to a card, by the run's folder alone."""
     for seed, (label, kind) in enumerate([("purr", "siren"), ("knock", "drilling")] * 4):
         folder = tmp_path / "mine" / label / f"session-{seed // 2}"
         folder.mkdir(parents=True)
         soundfile.write(folder / "sound.wav", make(kind, seed), RATE)
     (tmp_path / "mine" / "knock" / "session-0" / "damaged.wav").write_bytes(b"no sound")
+    shutil.copy(tmp_path / "mine/purr/session-0/sound.wav", tmp_path / "mine/purr/session-0/2.wav")
+    monkeypatch.chdir(tmp_path)
     main(
         [
-            *("train", "--task", "urban-sound", "--folders", str(tmp_path / "mine")),
-            *("--epochs", "1", "--batch-size", "4", "--out", str(tmp_path / "run")),
-            *("--cache", str(tmp_path / "cache"), "--store", str(tmp_path / "store")),
-            *("--hold-out", "folders:session-1"),
+            *("train", "--task", "machine-faults", "--folders", "mine", "--name", "small"),
+            *("--epochs", "1", "--batch-size", "4", "--out", "run", "--window", "hamming"),
+            *("--cache", "cache", "--store", "store", "--hold-out", "folders:session-1"),
         ]
     )
-    card = store.load(tmp_path / "store", "urban-sound", "hann").card
+    key = ModelKey("machine-faults", "small")
+    card = store.load(tmp_path / "store", key).card
     assert card.labels == ("knock", "purr")
+    assert card.ood is None
+    assert card.input.window == "hamming"
     assert card.training.skipped_clips == 1
     assert card.training.held_out == {"folders": ("session-1",)}
     [corpus] = card.training.corpora
-    assert (corpus.name, corpus.licence, corpus.clips) == ("folders", "not stated", 6)
+    assert (corpus.name, corpus.licence, corpus.clips) == ("folders", "not stated", 7)
     assert card.metrics is not None
     assert card.metrics.overall.clips == 2
+
+    # From anywhere else, the run's folder is all that is needed.
+    monkeypatch.chdir("/")
+    main(["export", str(tmp_path / "run")])
+    exported = store.load(tmp_path / "store", key).card
+    assert exported.metrics is None
+    main(["evaluate", str(tmp_path / "run")])
+    again = store.load(tmp_path / "store", key).card
+    assert again.metrics is not None
+    assert again.metrics.overall == card.metrics.overall
+    assert again.metrics.accuracy_fp32 == card.metrics.accuracy_fp32
+    assert again.metrics.command == f"earshot evaluate {tmp_path / 'run'}"
+    assert (tmp_path / "run" / "report" / "predictions.csv").is_file()
+
+    # Ten files, two of them the same, in the lists of three commands.
+    assert len(decoded) == 9
+    assert set(decoded.values()) == {1}
 
 
 def test_what_cannot_end_well_is_not_begun(
@@ -183,7 +292,7 @@ def test_what_cannot_end_well_is_not_begun(
         *("--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")),
     )
     message = fails(capsys, *train, "--store", str(tmp_path / "store"))
-    assert "labels with clips of one group only" in message
+    assert "labels with recordings of one group only" in message
     assert "knock: folders:anna of folders" in message
     (tmp_path / "file").touch()
     assert "cannot write" in fails(capsys, *train, "--store", str(tmp_path / "file" / "store"))

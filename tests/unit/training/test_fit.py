@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from training.dataset import Draw
 from training.fit import (
     LAST,
-    ClassifierLearner,
+    ClassifierModule,
     Run,
     Schedule,
     balanced_loader,
     fit,
     moving_average,
 )
-from training.networks.resnet import ResNetAudioClassifier
+from training.networks import build_network
 from training.recipes import Recipe
+from training.sampling import SampleSpec
 
 RECIPE = Recipe(clip_seconds=1.0, crop_seconds=1.0, epochs=8, batch_size=4, dropout=0.5)
 
@@ -31,15 +31,15 @@ class Stripes(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return 16
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor]:
-        index, seed = draw
+    def __getitem__(self, spec: SampleSpec) -> tuple[Tensor, Tensor]:
+        index, seed = spec
         picture = torch.from_numpy(np.random.default_rng(seed).standard_normal((1, 32, 32)))
         place = (0, slice(8, 12)) if index % 2 else (0, slice(None), slice(8, 12))
         picture[place] += 5
         return picture.float(), torch.nn.functional.one_hot(torch.tensor(index % 2), 2).float()
 
 
-class Interrupted(ClassifierLearner):
+class Interrupted(ClassifierModule):
     """Fails in the second epoch, as a machine that is switched off does."""
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
@@ -48,15 +48,17 @@ class Interrupted(ClassifierLearner):
         return super().training_step(batch, _)
 
 
-def run(folder: Path, kind: type[ClassifierLearner] = ClassifierLearner) -> dict[str, Tensor]:
-    place = Run(folder, seed=5, workers=0)
+def run(folder: Path, kind: type[ClassifierModule] = ClassifierModule) -> dict[str, Tensor]:
+    place = Run(folder, workers=0)
     folder.mkdir(exist_ok=True)
-    loader = balanced_loader(Stripes(), np.full(16, 1 / 16), RECIPE, place)
+    loader = balanced_loader(
+        Stripes(), np.full(16, 1 / 16), batch_size=RECIPE.batch_size, seed=5, workers=0
+    )
     torch.manual_seed(5)
-    network = ResNetAudioClassifier(2, dropout=RECIPE.dropout)
-    learner = kind(network, RECIPE, Schedule(seed=5, pretrained=False), 2)
-    fit(learner, loader, None, place)
-    return {name: weight.clone() for name, weight in learner.network.state_dict().items()}
+    network = build_network("resnet50", 2, dropout=RECIPE.dropout)
+    module = kind(network, RECIPE, Schedule(seed=5, pretrained=False), 2)
+    fit(module, loader, None, place)
+    return {name: weight.clone() for name, weight in module.network.state_dict().items()}
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
@@ -75,21 +77,21 @@ def test_a_finished_run_gives_its_averaged_weights_again(tmp_path: Path) -> None
         assert torch.equal(weight, first[name]), name
 
 
-@pytest.mark.parametrize(("pretrained", "share"), [(False, 1.0), (True, RECIPE.pretrained_rate)])
-def test_a_pretrained_body_learns_slower_than_its_head(pretrained: bool, share: float) -> None:
-    learner = ClassifierLearner(ResNetAudioClassifier(2), RECIPE, Schedule(0, pretrained), 2)
-    learner.trainer = lightning.Trainer(
+@pytest.mark.parametrize(("pretrained", "scale"), [(False, 1.0), (True, RECIPE.backbone_lr_scale)])
+def test_a_pretrained_backbone_learns_slower_than_its_head(pretrained: bool, scale: float) -> None:
+    module = ClassifierModule(build_network("resnet50", 2), RECIPE, Schedule(0, pretrained), 2)
+    module.trainer = lightning.Trainer(
         max_steps=10, accelerator="cpu", logger=False, enable_checkpointing=False
     )
-    optimizer = learner.configure_optimizers()["optimizer"]
+    optimizer = module.configure_optimizers()["optimizer"]
     rates = {id(p): g["max_lr"] for g in optimizer.param_groups for p in g["params"]}
     decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
-    assert len(rates) == len(list(learner.network.parameters()))
-    assert rates[id(learner.network.head[1].weight)] == RECIPE.max_learning_rate
-    stem = learner.network.body.conv1.weight
-    assert rates[id(stem)] == pytest.approx(share * RECIPE.max_learning_rate)
+    assert len(rates) == len(list(module.network.parameters()))
+    assert rates[id(module.network.head[1].weight)] == RECIPE.max_learning_rate
+    stem = module.network.backbone.conv1.weight
+    assert rates[id(stem)] == pytest.approx(scale * RECIPE.max_learning_rate)
     assert decays[id(stem)] == RECIPE.weight_decay
-    assert decays[id(learner.network.body.bn1.weight)] == 0
+    assert decays[id(module.network.backbone.bn1.weight)] == 0
 
 
 def test_the_average_follows_fast_at_first_and_slowly_later() -> None:

@@ -1,4 +1,4 @@
-"""What counts as foreign to a task, and that nothing is on both sides."""
+"""Which recordings are out of distribution for a task, and that nothing is on both sides."""
 
 import csv
 from pathlib import Path
@@ -7,8 +7,9 @@ import numpy as np
 import soundfile
 
 from tests.support.sounds import RATE, write_urbansound8k
-from training.corpora import Clip, load_task
-from training.ood_data import foreign_clips
+from training.corpora import LabeledRecording, load_corpora
+from training.ood_data import OodRecordings, load_ood_recordings
+from training.tasks import TASKS
 
 
 def write_esc50(root: Path, sources: dict[str, list[int]]) -> None:
@@ -31,8 +32,13 @@ def write_recording(path: Path) -> None:
     soundfile.write(path, np.ones(10), RATE)
 
 
-def labels(clips: list[Clip]) -> set[str]:
+def labels(clips: list[LabeledRecording]) -> set[str]:
     return {clip.label for clip in clips}
+
+
+def load(data: Path, task: str) -> OodRecordings:
+    known = load_corpora(data, TASKS[task].corpora)
+    return load_ood_recordings(data, TASKS[task].ood_sources, known)
 
 
 def corpora(root: Path) -> None:
@@ -55,15 +61,15 @@ def corpora(root: Path) -> None:
 
 def test_urban_sound_is_measured_on_other_categories_voices_and_music(tmp_path: Path) -> None:
     corpora(tmp_path)
-    foreign = foreign_clips(tmp_path, "urban-sound", load_task(tmp_path, "urban-sound"))
+    ood = load(tmp_path, "urban-sound")
     # Without dog and laughing: cat, cow, crow, frog, every other learned.
-    assert [clip.group for clip in foreign.learned] == [
+    assert [clip.group for clip in ood.train] == [
         "freesound:1",
         "freesound:2",
         "freesound:4",
     ]
-    assert foreign.kinds == ("esc50: cat", "esc50: crow")
-    measured = {kind: [clip.group for clip in clips] for kind, clips in foreign.measured.items()}
+    assert ood.trained_on == ("esc50: cat", "esc50: crow")
+    measured = {kind: [clip.group for clip in clips] for kind, clips in ood.test.items()}
     assert measured == {
         "ESC-50-master": ["freesound:3", "freesound:6"],
         "RAVDESS": ["ravdess:01"],
@@ -73,17 +79,16 @@ def test_urban_sound_is_measured_on_other_categories_voices_and_music(tmp_path: 
 
 def test_emotion_learns_from_streets_where_nobody_speaks(tmp_path: Path) -> None:
     corpora(tmp_path)
-    foreign = foreign_clips(tmp_path, "emotion", load_task(tmp_path, "emotion"))
-    streets = [clip for clip in foreign.learned if clip.corpus == "urbansound8k"]
+    ood = load(tmp_path, "emotion")
+    streets = [clip for clip in ood.train if clip.corpus == "urbansound8k"]
     assert {clip.fold for clip in streets} == {"3"}
-    assert {clip.fold for clip in foreign.measured["UrbanSound8K"]} == {"1", "2"}
-    assert "laughing" not in labels([*foreign.learned, *foreign.measured["ESC-50-master"]])
-    learned = {clip.group for clip in foreign.learned}
-    for clips in foreign.measured.values():
+    assert {clip.fold for clip in ood.test["UrbanSound8K"]} == {"1", "2"}
+    assert "laughing" not in labels([*ood.train, *ood.test["ESC-50-master"]])
+    learned = {clip.group for clip in ood.train}
+    for clips in ood.test.values():
         assert learned.isdisjoint(clip.group for clip in clips)
 
 
-def test_without_other_corpora_nothing_is_foreign(sound_corpus: Path) -> None:
-    known = load_task(sound_corpus, "urban-sound")
-    foreign = foreign_clips(sound_corpus, "urban-sound", known)
-    assert (foreign.learned, foreign.measured) == ([], {})
+def test_without_other_corpora_nothing_is_out_of_distribution(sound_corpus: Path) -> None:
+    ood = load(sound_corpus, "urban-sound")
+    assert (ood.train, ood.test) == ([], {})

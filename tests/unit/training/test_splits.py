@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.corpora import Clip, CorpusError
+from training.corpora import CorpusError, LabeledRecording
 from training.splits import (
     Split,
     SplitError,
@@ -16,8 +16,10 @@ from training.splits import (
 )
 
 
-def clip(corpus: str, group: str, fold: str, number: int = 0, label: str = "siren") -> Clip:
-    return Clip(Path(f"{corpus}-{group}-{number}.wav"), label, corpus, group, fold)
+def clip(
+    corpus: str, group: str, fold: str, number: int = 0, label: str = "siren"
+) -> LabeledRecording:
+    return LabeledRecording(Path(f"{corpus}-{group}-{number}.wav"), label, corpus, group, fold)
 
 
 TWO_FOLDS = [clip("urbansound8k", "a", "1"), clip("urbansound8k", "b", "2")]
@@ -35,7 +37,7 @@ clips = st.lists(
 
 
 @given(clips, st.sampled_from("123"))
-def test_no_group_is_on_both_sides(table: list[Clip], fold: str) -> None:
+def test_no_group_is_on_both_sides(table: list[LabeledRecording], fold: str) -> None:
     try:
         split = hold_out(table, {"urbansound8k": [fold]})
     except SplitError:
@@ -83,7 +85,7 @@ def test_one_speaker_cannot_be_split() -> None:
         draw_folds([clip("tess", "tess:oaf", "oaf", i) for i in range(5)], seed=0)
 
 
-def said(label: str, group: str) -> Clip:
+def said(label: str, group: str) -> LabeledRecording:
     corpus, fold = group.split(":")
     return clip(corpus, group, fold, label=label)
 
@@ -98,7 +100,7 @@ spoken = st.lists(
 
 
 @given(spoken)
-def test_a_label_needs_two_groups_over_all_corpora(table: list[Clip]) -> None:
+def test_a_label_needs_two_groups_over_all_corpora(table: list[LabeledRecording]) -> None:
     pairs = {(c.label, c.group) for c in table}
     single = {c.label for c in table if sum(label == c.label for label, _ in pairs) == 1}
     if not single:
@@ -123,7 +125,9 @@ def test_a_label_of_one_group_is_named_with_a_file() -> None:
 
 
 @given(spoken, spoken)
-def test_what_is_measured_must_be_learned(train: list[Clip], test: list[Clip]) -> None:
+def test_what_is_measured_must_be_learned(
+    train: list[LabeledRecording], test: list[LabeledRecording]
+) -> None:
     unknown = {c.label for c in test} - {c.label for c in train}
     if not unknown:
         require_learnable(Split(train, test))

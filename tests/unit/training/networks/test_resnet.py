@@ -22,24 +22,24 @@ def test_any_spectrogram_gives_logits(shape: tuple[int, ...]) -> None:
 def test_dropout_is_before_the_head_and_only_in_training() -> None:
     torch.manual_seed(0)
     network = ResNetAudioClassifier(5, dropout=0.5)
-    network.body.requires_grad_(False).eval()
+    network.backbone.requires_grad_(False).eval()
     x = torch.randn(1, 1, 64, 64)
     assert not torch.equal(network(x), network(x))
     network.eval()
     assert torch.equal(network(x), network(x))
 
 
-def test_the_body_is_taken_and_the_head_is_not() -> None:
+def test_the_backbone_is_taken_and_the_head_is_not() -> None:
     source, target = ResNetAudioClassifier(1024), ResNetAudioClassifier(7)
     head = target.head[1].weight.clone()
-    target.load_body(source.state_dict())
-    assert torch.equal(target.body.conv1.weight, source.body.conv1.weight)
+    target.load_backbone(source.state_dict())
+    assert torch.equal(target.backbone.conv1.weight, source.backbone.conv1.weight)
     assert torch.equal(target.head[1].weight, head)
 
 
 def test_other_weights_are_refused() -> None:
     with pytest.raises(RuntimeError, match="Missing key"):
-        ResNetAudioClassifier(7).load_body({"something": torch.zeros(1)})
+        ResNetAudioClassifier(7).load_backbone({"something": torch.zeros(1)})
 
 
 def test_an_output_is_added_behind_the_others() -> None:
@@ -51,4 +51,4 @@ def test_an_output_is_added_behind_the_others() -> None:
     network.add_output(weight, 0.25)
     after = network(x)
     torch.testing.assert_close(after[:, :3], before)
-    torch.testing.assert_close(after[:, 3], network.body(x) @ weight + 0.25)
+    torch.testing.assert_close(after[:, 3], network.backbone(x) @ weight + 0.25)

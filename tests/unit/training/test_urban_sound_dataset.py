@@ -16,7 +16,7 @@ from app.decoding.errors import EmptyAudioError, UnsupportedAudioError
 from tests.support.sounds import RATE, SOUNDS, make, write_urbansound8k
 from training.corpora import CorpusError
 from training.recipes import RECIPES, log_mel_config
-from training.tasks import LABELS
+from training.tasks import TASKS
 from training.urban_sound_dataset import UrbanSoundDataset
 
 
@@ -45,7 +45,7 @@ def test_an_item_is_what_the_front_end_makes_of_the_file(window: WindowName, cor
     assert spectrogram.dtype == torch.float32
     assert spectrogram.shape == (1, config.n_mels, config.frames)
     np.testing.assert_array_equal(spectrogram[0].numpy(), expected)
-    assert label == LABELS["urban-sound"].index(list(SOUNDS)[1])
+    assert label == TASKS["urban-sound"].labels.index(list(SOUNDS)[1])
 
 
 def test_a_long_recording_is_its_first_clip(corpus: Path) -> None:
@@ -59,10 +59,10 @@ def test_a_long_recording_is_its_first_clip(corpus: Path) -> None:
 def test_rows_keep_their_order_labels_and_folds(corpus: Path) -> None:
     data = dataset(corpus)
     assert len(data) == 12
-    assert data.labels == LABELS["urban-sound"]
+    assert data.labels == TASKS["urban-sound"].labels
     assert data.folds == ["1"] * 4 + ["2"] * 4 + ["3"] * 4
     assert [data.labels[data[i][1]] for i in range(12)] == list(SOUNDS) * 3
-    assert [clip.label for clip in data.clips] == list(SOUNDS) * 3
+    assert [clip.label for clip in data.recordings] == list(SOUNDS) * 3
 
 
 @pytest.mark.parametrize("folds", [["1", "3"], [1, 3], {1, "3"}])
@@ -109,9 +109,9 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
 
 
 def test_folds_that_are_not_there_are_named(corpus: Path) -> None:
-    with pytest.raises(CorpusError, match=r"UrbanSound8K\.csv: no clips of fold 4, 11$"):
+    with pytest.raises(CorpusError, match=r"UrbanSound8K\.csv: no recordings of fold 4, 11$"):
         dataset(corpus, folds=[1, 4, 11])
-    with pytest.raises(CorpusError, match=r"UrbanSound8K\.csv: no clips$"):
+    with pytest.raises(CorpusError, match=r"UrbanSound8K\.csv: no recordings$"):
         dataset(corpus, folds=[])
 
 

