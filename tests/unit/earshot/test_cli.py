@@ -33,12 +33,10 @@ def _somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
         (["train", "--task", "emotion", "--data", "."], "the training packages"),
         (["serve"], "the service's packages"),
         (["key", "phone"], "the service's packages"),
-        (["classify", "--task", "emotion", "--local", "a.wav"], "--local: the service's packages"),
     ],
 )
 def test_what_needs_a_checkout_says_so(arguments: list[str], missing: str) -> None:
     assert not checkout.is_here("app")
-    sys.modules.pop("earshot.local", None)
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert str(stopped.value).startswith(f"earshot: {missing} are missing: run `make ")
