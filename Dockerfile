@@ -49,4 +49,5 @@ LABEL org.opencontainers.image.title="Earshot" \
       org.opencontainers.image.base.name="docker.io/library/python:3.11-slim-bookworm"
 COPY app app
 COPY assets assets
+COPY earshot earshot
 COPY models_store models_store

@@ -2,20 +2,32 @@ PYTHON ?= python3
 VENV := .venv
 FUZZ_SECONDS ?= 300
 URL ?= http://127.0.0.1:8000
+# What the groups of pyproject.toml include.
+training_includes := serve
+dev_includes := serve training
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve test lint bench faults soak dashboard schemathesis fuzz lock audit image clean
+.PHONY: help serve test training lint bench faults soak dashboard schemathesis fuzz lock audit image clean
 
-serve: $(VENV)/.service ## install the service and start it on 127.0.0.1:8000
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+serve: $(VENV)/.serve ## install the service and start it on 127.0.0.1:8000
 	$(VENV)/bin/python -m app
 
 test: $(VENV)/.dev ## install what the tests need and run them all
 	$(VENV)/bin/python -m pytest
 
-lint: $(VENV)/.dev ## formatting, lint and types
+training: $(VENV)/.training ## install what training needs: then .venv/bin/earshot train
+	@$(VENV)/bin/earshot --help
+
+lint: $(VENV)/.dev ## formatting, lint and types; of the page too, where there is node
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	if command -v npx >/dev/null && [ -f app/web/tsconfig.json ]; then \
+		npx --yes --package typescript@5 tsc --project app/web; \
+	fi
 
 fuzz: $(VENV)/.fuzz ## fuzz each target for FUZZ_SECONDS; what is found is kept in build/fuzz/found
 	mkdir -p build/fuzz/found build/fuzz/decoder build/fuzz/multipart build/fuzz/transform
@@ -56,22 +68,15 @@ clean: ## remove the virtual environment
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.service: pyproject.toml | $(VENV)/bin/python
-	$(PIP) --editable .
+# The pip that comes with Python may be older than the groups of pyproject.toml.
+$(VENV)/.pip: | $(VENV)/bin/python
+	$(PIP) 'pip>=25.1'
 	touch $@
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(PIP) --editable '.[training,dev]'
-	touch $(VENV)/.service $@
+$(VENV)/.%: pyproject.toml | $(VENV)/.pip
+	$(PIP) --editable . --group $*
+	touch $@ $($*_includes:%=$(VENV)/.%)
 
-$(VENV)/.bench: $(VENV)/.dev
-	$(PIP) --editable '.[bench]'
-	touch $@
-
-$(VENV)/.fuzz: $(VENV)/.dev
-	$(PIP) --editable '.[fuzz]'
-	touch $@
-
-$(VENV)/.release: | $(VENV)/bin/python
+$(VENV)/.release: | $(VENV)/.pip
 	$(PIP) 'cyclonedx-bom>=7' 'pip-audit>=2.9' 'uv>=0.9'
 	touch $@

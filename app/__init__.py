@@ -1,3 +1,3 @@
 """Earshot, the service: what is in this clip?"""
 
-__version__ = "0.1.0"
+from earshot import __version__ as __version__

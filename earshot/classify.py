@@ -1,4 +1,4 @@
-"""`earshot classify`: say what is in many recordings, asking a service or without one."""
+"""`earshot classify`: classify many recordings, asking a service or without one."""
 
 import argparse
 import os
@@ -9,51 +9,53 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-import anyio
 import httpx
-from anyio.from_thread import start_blocking_portal
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress
 
-from app.checkpoints.store import CheckpointError
-from app.decoding.errors import AudioError
-from app.decoding.formats import SUFFIXES
+from earshot.audio_formats import AUDIO_SUFFIXES
+from earshot.checkout import MissingPackagesError
+from earshot.client import Client
+from earshot.errors import EarshotError
+from earshot.output_formats import FORMATS, Failure, Result, Success
 from earshot.schemas import Classification
-from earshot.client import Client, EarshotError
-from earshot.formats import FORMATS, Answered, Failed, Outcome
 
 # Keeps a connection and a few processors busy without flooding a service.
-_AT_ONCE = 4
+_CONCURRENCY = 4
+_CLEAR_LINE = "\r\x1b[K"
 
-Recognise = Callable[[Path], Classification]
+ClassifyFile = Callable[[Path], Classification]
+"""raises _FileError, or OSError, for a file that cannot be classified"""
+
+
+class _FileError(Exception):
+    """One file cannot be classified; the message says why."""
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write what is in `options.files` to stdout, and to stderr why that cannot be said of some.
+    """Write the labels of `options.files` to stdout, and why a file has none to stderr.
 
-    Raises SystemExit with status 1 where there are such, or with a message where none can be.
+    Raises SystemExit with status 1 where there are such files, or with a message where nothing
+    can be classified.
     """
     if options.store is not None and not options.local:
         sys.exit("earshot: --store goes with --local; a service has a store of its own")
-    paths = list(find(options.files))
-    failures: list[Failed] = []
-    recogniser = _local(options) if options.local else _remote(options)
-    try:
-        with recogniser as recognise, _progress() as progress:
-            outcomes = progress.track(_outcomes(recognise, paths), total=len(paths), description="")
-            for text in FORMATS[options.format](_reported(outcomes, failures)):
-                sys.stdout.write(text)
-    except CheckpointError as error:
-        sys.exit(f"earshot: {error}")
+    paths = list(find_recordings(options.files))
+    # On a terminal, the counter would be written over lines of JSON and CSV.
+    counts = sys.stderr.isatty() and (options.format == "table" or not sys.stdout.isatty())
+    failures: list[Failure] = []
+    with _local(options) if options.local else _remote(options) as classify_file:
+        results = _classify_files(classify_file, paths)
+        reported = _report(results, len(paths), failures, counts=counts)
+        for text in FORMATS[options.format](reported):
+            sys.stdout.write(text)
     if failures:
         sys.exit(1)
 
 
-def find(paths: Sequence[Path]) -> Iterator[Path]:
+def find_recordings(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield the files of `paths` and, for a folder, the recordings below it, sorted.
 
-    Recordings are known by the suffixes of the accepted formats; hidden files are none. A
-    folder without any is yielded itself.
+    Recordings have the suffix of an accepted format; hidden files are none. A folder without
+    any is yielded itself.
     """
     for path in paths:
         found = sorted(_recordings(path)) if path.is_dir() else []
@@ -62,86 +64,91 @@ def find(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _recordings(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("[!.]*"):
-        if path.suffix.lower() in SUFFIXES and not path.is_dir():
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.is_dir():
             yield path
 
 
 @contextmanager
-def _remote(options: argparse.Namespace) -> Iterator[Recognise]:
+def _remote(options: argparse.Namespace) -> Iterator[ClassifyFile]:
     with Client(options.server, api_key=options.api_key) as client:
-        yield partial(client.classify, options.task, window=options.window, top_k=options.top_k)
+
+        def classify_file(path: Path) -> Classification:
+            try:
+                return client.classify(
+                    options.task,
+                    path,
+                    checkpoint=options.checkpoint,
+                    window=options.window,
+                    top_k=options.top_k,
+                )
+            except EarshotError as error:
+                raise _FileError(error.problem.detail) from error
+            except httpx.TransportError as error:
+                reason = str(error) or type(error).__name__
+                raise _FileError(f"the service does not answer: {reason}") from error
+
+        yield classify_file
 
 
 @contextmanager
-def _local(options: argparse.Namespace) -> Iterator[Recognise]:
-    """Answer as the service does, on an event loop in a thread of its own.
+def _local(options: argparse.Namespace) -> Iterator[ClassifyFile]:
+    """Classify in this process; raise SystemExit when that cannot be done here."""
+    try:
+        # Heavy, the network's runtime and all: who asks a service needs none of it.
+        from earshot import local  # noqa: PLC0415
+    except MissingPackagesError as error:
+        sys.exit(f"earshot: --local: {error}")
+    try:
+        classifier = local.Classifier(
+            options.task, options.checkpoint or options.window, store=options.store
+        )
+    except local.CheckpointError as error:
+        sys.exit(f"earshot: {error}")
+    with classifier:
 
-    Raises CheckpointError when the checkpoint cannot be loaded.
-    """
-    # Heavy, the network's runtime and all: who asks a service needs none of it.
-    from app.inference.recognition import Wanted, recognise  # noqa: PLC0415
-    from app.inference.registry import Models  # noqa: PLC0415
-    from app.loading import loading  # noqa: PLC0415
-    from app.settings import Settings  # noqa: PLC0415
+        def classify_file(path: Path) -> Classification:
+            try:
+                return classifier.classify(path, top_k=options.top_k)
+            except local.AudioError as error:
+                raise _FileError(str(error)) from error
 
-    settings = Settings()
-    models = Models(options.store or settings.models_dir, loading(settings))
-    with start_blocking_portal() as portal:
-        classifier = portal.call(models.get, options.task, options.window)
-
-        def answer(path: Path) -> Classification:
-            work = partial(
-                recognise,
-                classifier,
-                path.read_bytes(),
-                Wanted(options.top_k),
-                max_seconds=settings.max_seconds,
-                on_thread=anyio.to_thread.run_sync,
-                bounds=settings.bounds,
-            )
-            return portal.call(work)
-
-        yield answer
+        yield classify_file
 
 
-def _outcomes(recognise: Recognise, paths: Sequence[Path]) -> Iterator[Outcome]:
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from pool.map(partial(_outcome, recognise), paths)
+def _classify_files(classify_file: ClassifyFile, paths: Sequence[Path]) -> Iterator[Result]:
+    with ThreadPoolExecutor(_CONCURRENCY) as pool:
+        yield from pool.map(partial(_result, classify_file), paths)
 
 
-def _outcome(recognise: Recognise, path: Path) -> Outcome:
+def _result(classify_file: ClassifyFile, path: Path) -> Result:
     # Names need not be text; what is shown of them has to be.
     name = os.fsencode(path).decode(errors="backslashreplace")
     if path.is_dir():
-        return Failed(name, "there are no recordings in this folder")
+        return Failure(name, "there are no recordings in this folder")
     try:
-        return Answered(name, recognise(path))
-    except EarshotError as error:
-        return Failed(name, error.problem.detail)
-    except httpx.TransportError as error:
-        return Failed(name, f"the service does not answer: {error or type(error).__name__}")
+        return Success(name, classify_file(path))
+    except _FileError as error:
+        return Failure(name, str(error))
     except OSError as error:
-        return Failed(name, error.strerror or str(error))
-    except AudioError as error:
-        return Failed(name, str(error))
+        return Failure(name, error.strerror or str(error))
 
 
-def _reported(outcomes: Iterable[Outcome], failures: list[Failed]) -> Iterator[Outcome]:
-    for outcome in outcomes:
-        if isinstance(outcome, Failed):
-            failures.append(outcome)
-            sys.stderr.write(f"earshot: {outcome.file}: {outcome.error}\n")
-        yield outcome
+def _report(
+    results: Iterable[Result], total: int, failures: list[Failure], *, counts: bool
+) -> Iterator[Result]:
+    """Yield the results, write each failure to stderr, and append it to `failures`.
 
-
-def _progress() -> Progress:
-    """A bar on stderr, where that is a terminal."""
-    return Progress(
-        *Progress.get_default_columns(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-        # Answers on the same terminal go above the bar; elsewhere they are left alone.
-        redirect_stdout=sys.stdout.isatty(),
-    )
+    With `counts`, stderr is a terminal and shows how many there are.
+    """
+    clear = _CLEAR_LINE if counts else ""
+    try:
+        for done, result in enumerate(results, start=1):
+            if isinstance(result, Failure):
+                failures.append(result)
+                sys.stderr.write(f"{clear}earshot: {result.file}: {result.error}\n")
+            if counts:
+                sys.stderr.write(f"{clear}{done}/{total} files")
+                sys.stderr.flush()
+            yield result
+    finally:
+        sys.stderr.write(clear)

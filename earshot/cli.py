@@ -2,82 +2,122 @@
 
 import argparse
 import os
+import runpy
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import training.cli
-from app.audio.stft import WINDOWS
-from training.tasks import TASKS
 from earshot import DEFAULT_SERVER
+from earshot.checkout import MissingPackagesError, is_here, require
 
 _EPILOG = """\
-What is in some recordings, as a running service answers, or without one:
+Classify recordings, asking a service or, in a checkout of Earshot, without one:
   earshot classify --task urban-sound street.wav RECORDINGS/
   earshot classify --task emotion --local --format json voice.m4a
-
-The other commands need the training packages: pip install 'earshot[training]'. DIR holds the
-corpora in the folders of their official downloads: UrbanSound8K, ESC-50-master, RAVDESS,
-EmoDB, TESS, nEMO, URDU, CREMA-D, SAVEE, GTZAN. Those that are missing are left out.
+"""
+_TRAINING_EPILOG = """
+The commands that train need their packages: make training. DIR holds the corpora in the folders
+of their official downloads: UrbanSound8K, ESC-50-master, RAVDESS, EmoDB, TESS, nEMO, URDU,
+CREMA-D, SAVEE, GTZAN. Those that are missing are left out.
 
 A first checkpoint, from recordings to a running service:
   earshot pretrain --data DIR
   earshot train --task urban-sound --window hann --data DIR \\
       --pretrained runs/pretrain/pretrained.safetensors
-  EARSHOT_MODELS_DIR=runs/store make serve
+  earshot serve --store runs/store
 
-The same from your own recordings and labels, a folder for each label; --task says which
-endpoint shall answer with them:
-  earshot train --task urban-sound --folders MY_RECORDINGS
+A task of your own, from a folder of recordings for each label:
+  earshot train --task machine-faults --folders MY_RECORDINGS
 """
+TRAINING_COMMANDS = (
+    *("pretrain", "train", "export", "evaluate", "tables", "compare-windows", "analyze-genres"),
+)
+"""commands of the package `training`, which only a checkout has"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; errors of the user's data end it with a line for each and status 1."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(arguments)
+    try:
+        if arguments and arguments[0] in TRAINING_COMMANDS and not is_here("training"):
+            require("training")
+        options = _parser().parse_args(arguments)
+        _run(options, "earshot " + shlex.join(arguments))
+    except MissingPackagesError as error:
+        sys.exit(f"earshot: {error}")
+    except BrokenPipeError:
+        # Whoever read the answers has had enough, as `head` has. Python would complain when
+        # it flushes at the end: docs.python.org/3/library/signal.html#note-on-sigpipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _run(options: argparse.Namespace, command: str) -> None:
+    # Modules are imported by the command that needs them: --help need not wait for them.
     if options.command == "classify":
-        # Not imported above: --help need not wait for it.
         from earshot import classify  # noqa: PLC0415
 
-        try:
-            classify.run(options)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Whoever read the answers has had enough, as `head` has. Python would complain when
-            # it flushes at the end: docs.python.org/3/library/signal.html#note-on-sigpipe.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(1)
+        classify.run(options)
+        sys.stdout.flush()
+    elif options.command == "serve":
+        _serve(options)
     elif options.command == "key":
-        from earshot import key  # noqa: PLC0415
-
-        key.run(options)
+        _make_key(options)
     else:
-        training.cli.run(options, "earshot " + shlex.join(arguments))
+        import training.cli  # noqa: PLC0415
+
+        training.cli.run(options, command)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    require("app")
+    store = None if options.store is None else options.store.resolve()
+    settings = {"HOST": options.host, "PORT": options.port, "MODELS_DIR": store}
+    os.environ |= {
+        f"EARSHOT_{name}": str(value) for name, value in settings.items() if value is not None
+    }
+    # As `python -m app` does, which workers of the service start again under that name.
+    runpy.run_module("app", run_name="__main__", alter_sys=True)
+
+
+def _make_key(options: argparse.Namespace) -> None:
+    require("app")
+    from app.api.api_keys import ApiKeyError, make_key  # noqa: PLC0415
+
+    try:
+        token, key = make_key(options.name, "admin" if options.admin else "use")
+    except ApiKeyError as error:
+        sys.exit(f"earshot: {error}")
+    sys.stdout.write(f"{token}\n")
+    sys.stderr.write(f"{key.line}\n")
 
 
 def _parser() -> argparse.ArgumentParser:
+    has_training = is_here("training")
     parser = argparse.ArgumentParser(
         prog="earshot",
-        description="Say what is in recordings; train, export and measure the checkpoints.",
-        epilog=_EPILOG,
+        description="Classify recordings; in a checkout of Earshot also serve, train and measure.",
+        epilog=_EPILOG + (_TRAINING_EPILOG if has_training else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_classify(commands)
+    _add_serve(commands)
     _add_key(commands)
-    training.cli.add_commands(commands)
+    if has_training:
+        import training.cli  # noqa: PLC0415
+
+        training.cli.add_commands(commands)
     return parser
 
 
 def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "classify",
-        help="say what is in recordings",
-        description="Name the emotion in voices or the sounds of a street. The answers go to "
-        "stdout; a file that cannot be classified is told on stderr, does not stop the others "
-        "and makes the exit status 1.",
+        help="classify recordings",
+        description="Classify recordings. The labels go to stdout; a file that cannot be "
+        "classified is reported on stderr, does not stop the others and makes the exit status 1.",
     )
     parser.add_argument(
         "files",
@@ -86,9 +126,15 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="FILE",
         help="recordings, or folders of recordings, which are searched to any depth",
     )
-    parser.add_argument("--task", choices=TASKS, required=True, help="what to listen for")
     parser.add_argument(
-        "--window", choices=WINDOWS, default="hann", help="analysis window (default: hann)"
+        "--task", required=True, help="a task of the service, such as urban-sound or emotion"
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--checkpoint", metavar="NAME", help="which of the task's (default: hann, or the first)"
+    )
+    which.add_argument(
+        "--window", metavar="NAME", help="the same, of those that are named for their window"
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -97,7 +143,7 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="URL",
         help=f"the service to ask (default: {DEFAULT_SERVER})",
     )
-    where.add_argument("--local", action="store_true", help="ask no service, classify here")
+    where.add_argument("--local", action="store_true", help="ask no service (in a checkout)")
     parser.add_argument(
         "--api-key",
         metavar="KEY",
@@ -108,8 +154,7 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--store",
         type=Path,
         metavar="DIR",
-        help="where checkpoints are, with --local (default: EARSHOT_MODELS_DIR, or the store "
-        "that Earshot comes with)",
+        help="where checkpoints are, with --local (default: EARSHOT_MODELS_DIR, or models_store)",
     )
     parser.add_argument(
         "--format", choices=("table", "json", "csv"), default="table", help="(default: table)"
@@ -119,10 +164,24 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
 
 
+def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "serve",
+        help="run the service (in a checkout)",
+        description="Run the service of this checkout of Earshot. Its other settings are "
+        "environment variables: docs/settings.md.",
+    )
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="(default: 8000; 0: any that is free)")
+    parser.add_argument(
+        "--store", type=Path, metavar="DIR", help="where checkpoints are (default: models_store)"
+    )
+
+
 def _add_key(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser(
         "key",
-        help="make an API key",
+        help="make an API key (in a checkout)",
         description="Make a new API key for a service. The key goes to stdout, to be given to "
         "whoever shall use it; its line for EARSHOT_API_KEYS_FILE goes to stderr. Neither is kept.",
     )

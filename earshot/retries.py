@@ -1,4 +1,4 @@
-"""When to ask again."""
+"""When a request is repeated."""
 
 import random
 from datetime import UTC, datetime
@@ -16,25 +16,25 @@ _BUSY = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 def wait_before(attempt: int, response: httpx.Response) -> float | None:
-    """How long to wait before asking again, or None where that would not help.
+    """Return how long to wait before asking again, None where that would not help.
 
     Only a 503 or 429 with Retry-After says that a later request will be answered: without it
     something is missing, and will be. The wait is what the service says or, where that is
     longer, 0.1 s doubled with each attempt, and up to a quarter more.
 
     Args:
-        attempt: how many there were before the one that `response` answers, from 0.
+        attempt: number of the one that `response` answers, from 0.
         response: of the service.
 
     Returns:
-        seconds, or None; also None when the service says more than a minute.
+        seconds; None also when the service says more than a minute.
     """
     if response.status_code not in _BUSY:
         return None
-    said = _seconds(response.headers.get("Retry-After", ""))
-    if said is None or said > _LONGEST_WAIT_SECONDS:
+    retry_after = _seconds(response.headers.get("Retry-After", ""))
+    if retry_after is None or retry_after > _LONGEST_WAIT_SECONDS:
         return None
-    wait = max(said, _FIRST_WAIT_SECONDS * 2.0**attempt)
+    wait = max(retry_after, _FIRST_WAIT_SECONDS * 2.0**attempt)
     return wait * random.uniform(1, 1 + _JITTER)
 
 

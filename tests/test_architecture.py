@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-SHARED = {"earshot.schemas", "earshot.audio_formats"}
+SHARED = {"earshot.schemas", "earshot.audio_formats", "earshot.__version__"}
 """what the service and its client share"""
 
 # What the modules of a folder, or one module, may import of the project; the longest name decides.

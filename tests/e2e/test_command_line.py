@@ -9,11 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 
-from earshot.cli import main
+from bench.servers import end
+from earshot.cli import TRAINING_COMMANDS, main
 from tests.e2e.test_classify import post
-from tests.support.serving import ServerClient
+from tests.support.serving import Log, ServerClient
 from tests.support.sounds import RATE, encode, make
 
 ROOT = Path(__file__).parents[2]
@@ -143,10 +145,13 @@ def test_what_cannot_be_asked(
     capsys: pytest.CaptureFixture[str], recordings: Path, trained_store: Path
 ) -> None:
     local = ("classify", recordings, "--local", "--store", trained_store)
-    status, _, _ = earshot(capsys, *local, *TASK, "--window", "hamming")
-    assert status == (
-        "earshot: the store has no checkpoint for urban-sound with the hamming window; it has: hann"
-    )
+    for choice in ("--window", "--checkpoint"):
+        status, _, _ = earshot(capsys, *local, *TASK, choice, "hamming")
+        assert status == "earshot: urban-sound has no checkpoint 'hamming'; accepted: hann"
+    status, _, _ = earshot(capsys, *local, "--task", "machine-faults")
+    assert status == "earshot: there is no task 'machine-faults'; there are: urban-sound"
+    status, _, err = earshot(capsys, *local, *TASK, "--window", "hann", "--checkpoint", "hann")
+    assert (status, "not allowed with argument --window" in err) == (2, True)
     status, _, _ = earshot(capsys, "classify", recordings, *TASK, "--store", trained_store)
     assert "--store goes with --local" in str(status)
     status, _, err = earshot(capsys, *local, *TASK, "--server", "http://127.0.0.1:1")
@@ -163,11 +168,31 @@ def test_the_training_packages_are_not_needed(recordings: Path, trained_store: P
     found = process(BASE_INSTALL, "train", *TASK, "--data", recordings)
     assert found.returncode == 1
     assert found.stderr == (
-        "earshot: train needs the training packages: pip install 'earshot[training]'\n"
+        "earshot: the training packages are missing: run `make training` in a checkout of Earshot\n"
     )
     found = process(BASE_INSTALL, "--help")
-    for command in ("classify", "pretrain", "train", "export", "evaluate", "analyze-genres"):
+    for command in ("classify", "serve", "key", *TRAINING_COMMANDS):
         assert f"\n    {command}" in found.stdout
+
+
+def test_the_service_runs_with_the_options(trained_store: Path, tmp_path: Path) -> None:
+    """From a folder elsewhere, and with workers that start anew."""
+    store = os.path.relpath(trained_store, tmp_path)
+    process = subprocess.Popen(
+        [*EARSHOT, "serve", "--port", "0", "--host", "127.0.0.1", "--store", store],
+        cwd=tmp_path,
+        env=os.environ | {"EARSHOT_WORKERS": "2", "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        log = Log(process)
+        log.wait_for(lambda line: "startup complete" in line)
+        assert log.address is not None, "".join(log.lines)
+        models = httpx.get(f"{log.address}/models", timeout=60).json()["models"]
+        assert [(model["task"], model["name"]) for model in models] == [("urban-sound", "hann")]
+    finally:
+        end(process)
 
 
 @pytest.mark.parametrize("format_", ["table", "json", "csv"])

@@ -1,5 +1,6 @@
-"""`python -m tests.unit.deploy.service_without FILE`: all of the service, and a picture, without
-the modules that FILE leaves out of site-packages. Prints those that were missed."""
+"""`python -m tests.unit.deploy.service_without FILE MODULE...`: import all of the service, and draw
+a picture, without the modules that FILE leaves out of site-packages, nor the others that are
+named. Print those that were missed."""
 
 import importlib
 import io
@@ -33,9 +34,10 @@ class LeftOut(PathFinder):
         return spec
 
 
-def main(patterns: Path) -> None:
+def main(patterns: Path, modules: Sequence[str]) -> None:
     lines = patterns.read_text().splitlines()
-    LeftOut.patterns = tuple(line for line in lines if line and not line.startswith("#"))
+    listed = [line for line in lines if line and not line.startswith("#")]
+    LeftOut.patterns = (*listed, *modules, *(f"{module}.py" for module in modules))
     sys.meta_path[sys.meta_path.index(PathFinder)] = LeftOut
     for module in pkgutil.walk_packages(app.__path__, "app."):
         if not module.name.endswith(("__main__", "torch_engine", "tracing")):  # of extras
@@ -46,4 +48,4 @@ def main(patterns: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -4,22 +4,21 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.dependency_groups import resolve_dependency_groups
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import app
 
 ROOT = Path(__file__).parents[3]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKS = {
-    "requirements.lock": PROJECT["dependencies"],
-    "requirements-gpu.lock": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["gpu"],
-}
+GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+LOCKS = {"requirements.lock": "serve", "requirements-gpu.lock": "gpu"}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 SERVICE = DOCKERFILE[DOCKERFILE.rindex("\nFROM ") :]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -39,7 +38,7 @@ def pins(lock: str) -> dict[str, str]:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_the_lock_pins_what_the_project_needs(lock: str) -> None:
     pinned = pins(lock)
-    for requirement in map(Requirement, LOCKS[lock]):
+    for requirement in map(Requirement, resolve_dependency_groups(GROUPS, LOCKS[lock])):
         name = canonicalize_name(requirement.name)
         assert name in pinned, f"{name} is not in {lock}: make lock"
         assert requirement.specifier.contains(pinned[name]), f"{requirement}: make lock"
@@ -54,10 +53,14 @@ def test_the_image_holds_the_service_and_nothing_else() -> None:
     assert copied == [
         "--from=packages /opt/venv /opt/venv",
         "app app",
+        "assets assets",
+        "earshot earshot",
         "models_store models_store",
     ]
     allowed = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
-    assert allowed == ["app", "deploy/unneeded.txt", "models_store", "requirements*.lock"]
+    assert allowed == [
+        *("app", "assets", "deploy/unneeded.txt", "earshot", "models_store", "requirements*.lock")
+    ]
 
 
 def test_the_image_runs_as_a_user_of_its_own() -> None:
@@ -69,16 +72,25 @@ def test_the_label_has_the_version() -> None:
 
 
 def test_the_service_does_without_what_the_image_leaves_out() -> None:
+    pinned = pins("requirements.lock")
+    others = [
+        module
+        for module, packages in packages_distributions().items()
+        if not any(canonicalize_name(package) in pinned for package in packages)
+        and module not in ("app", "earshot", "tests", "training")
+    ]
     process = subprocess.run(
-        [sys.executable, "-m", "tests.unit.deploy.service_without", "deploy/unneeded.txt"],
+        [sys.executable, "-m", "tests.unit.deploy.service_without", "deploy/unneeded.txt", *others],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert process.returncode == 0, process.stderr
-    # Both packages look whether these are there.
-    assert set(process.stdout.split()) <= {"openvino.frontend.tensorflow", "PIL._avif"}
+    # Packages look whether these are there, and do without.
+    assert set(process.stdout.split()) <= {
+        *("absl", "charset_normalizer", "openvino.frontend.tensorflow", "PIL._avif")
+    }
 
 
 @pytest.mark.parametrize("name", COMPOSE["services"])

@@ -32,12 +32,13 @@ def replies(*script: Reply) -> Iterator[Conversation]:
         def do_GET(self) -> None:
             bodies.append(self._body())
             reply = next(rest)
+            content = reply.body.encode()
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(reply.body.encode())
+            self.wfile.write(content)
 
         do_POST = do_GET  # noqa: N815
 

@@ -1,17 +1,20 @@
 """What the clients make of answers that the service gives rarely, or not yet."""
 
 import asyncio
+import inspect
 import io
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
 
-from earshot.client import AsyncClient, Client, EarshotError, OnProgress
-from earshot.schemas import Classification, Progress
-from earshot.uploads import Recording
+from earshot import AsyncClient, Client, EarshotError, operations
+from earshot.responses import OnProgress
+from earshot.schemas import BatchLine, Classification, Explanation, Progress
+from earshot.uploads import AudioFile
 from tests.unit.earshot.scripted import Reply, replies
 
 ANSWER = {
@@ -19,8 +22,8 @@ ANSWER = {
     "label": "siren",
     "probability": 0.9,
     "ranked": [{"label": "siren", "probability": 0.9}],
-    "clip": {"seconds": 2.0, "sample_rate": 16000, "channels": 1, "format": "wav"},
-    "checkpoint": {"task": "urban-sound", "window": "hann", "version": "1"},
+    "audio": {"seconds": 2.0, "sample_rate": 16000, "channels": 1, "format": "wav"},
+    "checkpoint": {"task": "urban-sound", "name": "hann", "version": "1"},
 }
 FINE = Reply(200, json.dumps(ANSWER))
 BUSY = Reply(
@@ -33,14 +36,14 @@ Classify = Callable[..., Classification]
 
 
 def classify_waiting(
-    server: str, recording: Recording, *, on_progress: OnProgress | None = None, **options: int
+    server: str, recording: AudioFile, *, on_progress: OnProgress | None = None, **options: int
 ) -> Classification:
     with Client(server, **options) as client:
         return client.classify("urban-sound", recording, on_progress=on_progress)
 
 
 def classify_awaiting(
-    server: str, recording: Recording, *, on_progress: OnProgress | None = None, **options: int
+    server: str, recording: AudioFile, *, on_progress: OnProgress | None = None, **options: int
 ) -> Classification:
     async def ask() -> Classification:
         async with AsyncClient(server, **options) as client:
@@ -119,13 +122,14 @@ def test_what_can_be_read_once_is_sent_once(classify: Classify) -> None:
 
 @both
 def test_an_answer_to_come_is_understood(classify: Classify) -> None:
-    """A label that is null with its reason, shares of the time, and what nobody knows yet."""
-    known = {"label": None, "reason": "unfamiliar", "shares": {"siren": 0.25}}
+    """A label that is null with its reason, fractions of the time, and fields to come."""
+    known = {"label": None, "reason": "no_voice", "label_fractions": {"siren": 0.25}}
     segment = {"start": 0, "end": 2, "label": None, "probability": 0.1, "loudness": -20}
     answer = ANSWER | known | {"segments": [segment], "mood": {"colour": "blue"}}
     with replies(Reply(200, json.dumps(answer))) as server:
         found = classify(server.address, b"sound")
-    assert (found.label, found.reason, found.shares) == (None, *list(known.values())[1:])
+    assert (found.label, found.reason) == (None, "no_voice")
+    assert found.label_fractions == {"siren": 0.25}
     assert found.segments is not None
     assert (found.segments[0].end, found.segments[0].label) == (2, None)
 
@@ -137,7 +141,7 @@ def test_a_card_to_come_is_understood() -> None:
     metrics = {"protocol": "held out", "command": "earshot evaluate", "date": "2030-01-01"}
     metrics |= {"overall": scores, "by_corpus": {}, "accuracy_fp32": None}
     metrics |= {"expected_calibration_error": 0}
-    model = {"task": "emotion", "window": "hann", "status": "loaded", "metrics": metrics}
+    model = {"task": "emotion", "name": "hann", "status": "loaded", "metrics": metrics}
     with replies(Reply(200, json.dumps({"models": [model]}))) as server:
         [found] = Client(server.address).models()
     assert found.metrics is not None
@@ -167,9 +171,9 @@ PROGRESS = 'event: progress\ndata: {"seconds": 2.5, "total": null, "mood": "blue
 
 @both
 def test_progress_is_told_also_of_what_is_asked_again(classify: Classify) -> None:
-    answer = f"event: answer\ndata: {json.dumps(ANSWER)}\n\n"
+    result = f"event: result\ndata: {json.dumps(ANSWER)}\n\n"
     told: list[Progress] = []
-    with replies(BUSY, Reply(200, PROGRESS * 2 + answer, EVENTS)) as server:
+    with replies(BUSY, Reply(200, PROGRESS * 2 + result, EVENTS)) as server:
         assert classify(server.address, b"sound", on_progress=told.append).label == "siren"
     assert server.bodies == [b"sound"] * 2
     assert told == [Progress(seconds=2.5, total=None)] * 2
@@ -177,19 +181,108 @@ def test_progress_is_told_also_of_what_is_asked_again(classify: Classify) -> Non
 
 @both
 def test_events_that_are_no_answer_are_an_error(classify: Classify) -> None:
-    script = [Reply(200, PROGRESS, EVENTS), Reply(200, "event: answer\ndata: 5\n\n", EVENTS)]
+    script = [Reply(200, PROGRESS, EVENTS), Reply(200, "event: result\ndata: 5\n\n", EVENTS)]
     script += [Reply(200, "<h1>Welcome</h1>")]
     with replies(*script) as server:
-        for detail in ("the events end without an answer", "5", "<h1>Welcome</h1>"):
+        for detail in ("the events end without a result", "5", "<h1>Welcome</h1>"):
             with pytest.raises(EarshotError, match="not that of an Earshot service") as error:
                 classify(server.address, b"sound", on_progress=ignored)
             assert error.value.problem.detail == detail
 
 
 @both
+def test_an_event_can_be_an_error(classify: Classify) -> None:
+    problem = {"type": "/problems/corrupt", "title": "Damaged", "status": 422, "detail": "half"}
+    event = f"event: error\r\ndata: {json.dumps(problem)}\r\n\r\n"
+    with (
+        replies(Reply(200, PROGRESS + event, EVENTS)) as server,
+        pytest.raises(EarshotError, match="Damaged: half") as error,
+    ):
+        classify(server.address, b"sound", on_progress=ignored)
+    assert error.value.problem.status == 422
+
+
+@both
 def test_who_knows_no_events_is_understood(classify: Classify) -> None:
     with replies(FINE) as server:
         assert classify(server.address, b"sound", on_progress=ignored).label == "siren"
+
+
+def batch_waiting(server: str, files: list[AudioFile]) -> list[BatchLine]:
+    with Client(server) as client:
+        return list(client.classify_batch("urban-sound", files, top_k=1))
+
+
+def batch_awaiting(server: str, files: list[AudioFile]) -> list[BatchLine]:
+    async def ask() -> list[BatchLine]:
+        async with AsyncClient(server) as client:
+            return [line async for line in client.classify_batch("urban-sound", files, top_k=1)]
+
+    return asyncio.run(ask())
+
+
+BatchOf = Callable[[str, list[AudioFile]], list[BatchLine]]
+both_batches = pytest.mark.parametrize("batch", [batch_waiting, batch_awaiting])
+
+
+@both_batches
+def test_a_batch_is_one_body_of_many_files(batch: BatchOf, tmp_path: Path) -> None:
+    path = tmp_path / 'a "quoted"\nname.wav'
+    path.write_bytes(b"from a path" * 10_000)
+    file = io.BytesIO(b"head, from a file")
+    file.seek(6)
+    lines = [{"index": 1, "filename": "\u2028", "result": ANSWER}, {"index": 0, "filename": None}]
+    body = "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)
+    with replies(BUSY, Reply(200, body[:-1])) as server:
+        first, second = batch(server.address, [path, bytearray(b"from bytes"), file])
+    assert (first.index, first.filename, second.index) == (1, "\u2028", 0)
+    assert first.result is not None
+    assert first.result.label == "siren"
+    assert server.bodies[0] == server.bodies[1]
+    boundary, *parts = server.bodies[0].split(b"\r\nContent-Disposition: form-data; ")
+    contents = [part.removesuffix(b"\r\n" + boundary).split(b"\r\n\r\n") for part in parts]
+    contents[2][1] = contents[2][1].removesuffix(b"\r\n" + boundary + b"--\r\n")
+    octets = b"Content-Type: application/octet-stream"
+    assert contents == [
+        [
+            b'name="file"; filename="a %22quoted%22%0Aname.wav"\r\n' + octets,
+            b"from a path" * 10_000,
+        ],
+        [b'name="file"; filename="1"\r\n' + octets, b"from bytes"],
+        [b'name="file"; filename="2"\r\n' + octets, b"from a file"],
+    ]
+
+
+@both_batches
+def test_a_batch_stops_where_a_file_is_not_there(batch: BatchOf) -> None:
+    with replies(FINE) as server, pytest.raises(FileNotFoundError):
+        batch(server.address, [b"sound", "no/such/file.wav"])
+
+
+def test_a_service_that_is_not_ready_is_not_asked_again() -> None:
+    with replies(BUSY, BUSY, Reply(500)) as server, Client(server.address) as client:
+        assert client.ready() is False
+        assert asyncio.run(AsyncClient(server.address).ready()) is False
+        assert len(server.bodies) == 2
+        with pytest.raises(EarshotError, match="Internal Server Error: no reason is given"):
+            client.ready()
+
+
+def test_methods_look_like_their_operations() -> None:
+    for client in (Client, AsyncClient):
+        parameters = [*inspect.signature(client.explain).parameters]
+        assert parameters == ["self", "task", "audio", "options"]
+        assert inspect.signature(client.explain).return_annotation is Explanation
+        assert (client.explain.__name__, client.explain.__doc__) == (
+            "explain",
+            operations.explain.__doc__,
+        )
+
+
+def test_both_clients_have_the_same_operations() -> None:
+    names = {name for name in vars(Client) if not name.startswith("_")}
+    assert names == {name for name in vars(AsyncClient) if not name.startswith("_")}
+    assert names >= {"classify", "classify_batch", "explain", "spectrogram", "stream", "models"}
 
 
 @both
