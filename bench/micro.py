@@ -21,7 +21,7 @@ from app.decoding.limits import AudioLimits
 from app.decoding.recording import RecordingReader
 from app.inference.batcher import Batcher
 from app.inference.engine import OpenVinoEngine
-from app.telemetry.metrics import Metrics
+from app.telemetry.prometheus import PrometheusMetrics
 from bench import recordings
 from bench.model_only import BATCHES, default_checkpoint
 from bench.tables import figures_table
@@ -95,10 +95,10 @@ def batcher_figures(engine: OpenVinoEngine, config: LogMelConfig) -> dict[str, f
 
 def metrics_figures() -> dict[str, float]:
     """Measure everything that is recorded of a request with one clip."""
-    metrics = Metrics()
+    metrics = PrometheusMetrics()
 
     def record() -> None:
-        metrics.request_began()
+        metrics.begin_request()
         metrics.record_stage("decode", 0.0, 0.001)
         metrics.record_stage("features", 0.0, 0.001)
         metrics.change_queue(1)
@@ -106,8 +106,8 @@ def metrics_figures() -> dict[str, float]:
         metrics.record_batch(1)
         metrics.record_stage("queue", 0.0, 0.0)
         metrics.record_stage("inference", 0.0, 0.004)
-        metrics.answered("urban-sound", "hann", "siren", 4.0)
-        metrics.request_ended("/classify/{task}", "POST", 200, 0.01)
+        metrics.count_prediction("urban-sound", "hann", "siren", 4.0)
+        metrics.end_request("/classify/{task}", "POST", 200, 0.01)
 
     return {"recording a request's metrics": milliseconds(record)}
 
