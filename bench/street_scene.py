@@ -8,7 +8,9 @@ table that are in the foreground and last 3.5 s, one for each label and Freesoun
 """
 
 import argparse
+import csv
 import io
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +24,8 @@ from app.decoding.recording import RecordingReader
 from bench.tables import markdown_table
 from earshot import DEFAULT_SERVER
 from earshot.client import Client
-from training.corpora.tables import existing, read_rows
 
 SAMPLE_RATE = 22_050
-_COLUMNS = ("slice_file_name", "fsID", "start", "end", "salience", "fold", "class")
 _FOREGROUND = "1"
 _MIN_SECONDS = 3.5
 
@@ -57,12 +57,12 @@ def choose_clips(
         count: clips to choose.
         labels: that they may have; any, where none are given.
 
-    Raises CorpusError where the table is not as it should be or a file is missing.
+    Raises FileNotFoundError when the table or a file is missing.
     """
     table = corpus / "metadata" / "UrbanSound8K.csv"
     chosen: dict[str, Path] = {}
     sources = set()
-    for line, row in read_rows(table, _COLUMNS):
+    for line, row in enumerate(csv.DictReader(table.read_text().splitlines()), start=2):
         label, seconds = row["class"], float(row["end"]) - float(row["start"])
         if (row["fold"], row["salience"]) != (fold, _FOREGROUND) or seconds < _MIN_SECONDS:
             continue
@@ -70,7 +70,9 @@ def choose_clips(
             continue
         sources.add(row["fsID"])
         path = corpus / "audio" / f"fold{fold}" / row["slice_file_name"]
-        chosen[label] = existing(path, table, line)
+        if not path.is_file():
+            raise FileNotFoundError(f"{table}, line {line}: {path} does not exist")
+        chosen[label] = path
         if len(chosen) == count:
             break
     return list(chosen.items())
@@ -143,7 +145,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the scene, as WAV")
     options = parser.parse_args()
     corpus = options.data / "UrbanSound8K"
-    clips = choose_clips(corpus, fold=options.fold, count=options.count, labels=options.labels)
+    try:
+        clips = choose_clips(corpus, fold=options.fold, count=options.count, labels=options.labels)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
     scene, truth = build_scene(clips, options.gap)
     file = io.BytesIO()
     soundfile.write(file, scene, SAMPLE_RATE, format="WAV")
