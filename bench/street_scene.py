@@ -32,14 +32,14 @@ _MIN_SECONDS = 3.5
 
 @dataclass(frozen=True)
 class LabelSpan:
-    """A part of a timeline."""
+    """A part of a recording with one label."""
 
     start: float
     """seconds"""
     end: float
     """seconds"""
     label: str | None
-    """None: nothing can be heard"""
+    """None: silence"""
 
     def overlap(self, other: "LabelSpan") -> float:
         """Return the seconds that both share."""
@@ -81,38 +81,40 @@ def choose_clips(
 def build_scene(
     clips: Sequence[tuple[str, Path]], gap_seconds: float
 ) -> tuple[NDArray[np.float32], list[LabelSpan]]:
-    """Return the scene, mono at `SAMPLE_RATE`, and its true timeline.
+    """Return the scene, mono at `SAMPLE_RATE`, and its expected spans.
 
     A gap of silence stands before each clip and behind the last.
     """
     reader = RecordingReader(AudioLimits(max_seconds=60))
     gap = np.zeros(round(gap_seconds * SAMPLE_RATE), np.float32)
-    parts, truth = [gap], [LabelSpan(0.0, gap_seconds, None)]
+    parts, expected = [gap], [LabelSpan(0.0, gap_seconds, None)]
     for label, path in clips:
         recording = reader.read(path.read_bytes(), sample_rate=SAMPLE_RATE)
         parts += [recording.samples, gap]
         for name, samples in ((label, recording.samples), (None, gap)):
-            start = truth[-1].end
-            truth.append(LabelSpan(start, start + samples.size / SAMPLE_RATE, name))
-    return np.concatenate(parts), truth
+            start = expected[-1].end
+            expected.append(LabelSpan(start, start + samples.size / SAMPLE_RATE, name))
+    return np.concatenate(parts), expected
 
 
-def seconds_right(truth: Sequence[LabelSpan], found: Sequence[LabelSpan]) -> float:
-    """Return the seconds of `truth` in which `found` has the same label."""
-    return sum(one.overlap(other) for one in truth for other in found if one.label == other.label)
+def seconds_right(expected: Sequence[LabelSpan], found: Sequence[LabelSpan]) -> float:
+    """Return the seconds of `expected` in which `found` has the same label."""
+    return sum(
+        one.overlap(other) for one in expected for other in found if one.label == other.label
+    )
 
 
-def comparison_table(truth: Sequence[LabelSpan], found: Sequence[LabelSpan]) -> str:
-    """Return a table of the true spans, the labels found in each, and how much was right."""
+def comparison_table(expected: Sequence[LabelSpan], found: Sequence[LabelSpan]) -> str:
+    """Return a table of the expected spans, the labels found in each, and how much was right."""
     rows = []
-    for span in (span for span in truth if span.end > span.start):
+    for span in (span for span in expected if span.end > span.start):
         inside = [(other.label, span.overlap(other)) for other in found]
         labels = ", ".join(f"{_name(label)} {length:.1f} s" for label, length in inside if length)
         right = seconds_right([span], found) / (span.end - span.start)
         rows.append(
             {
                 "seconds": f"{span.start:.1f} to {span.end:.1f}",
-                "truth": _name(span.label),
+                "expected": _name(span.label),
                 "found": labels,
                 "right": f"{right:.0%}",
             }
@@ -124,16 +126,16 @@ def _name(label: str | None) -> str:
     return label or "nothing"
 
 
-def _summary(truth: Sequence[LabelSpan], found: Sequence[LabelSpan]) -> str:
-    seconds = sum(span.end - span.start for span in truth)
-    right = seconds_right(truth, found)
+def _summary(expected: Sequence[LabelSpan], found: Sequence[LabelSpan]) -> str:
+    seconds = sum(span.end - span.start for span in expected)
+    right = seconds_right(expected, found)
     return f"{right:.1f} of {seconds:.1f} s right" + (
         f" ({right / seconds:.0%})" if seconds else ""
     )
 
 
 def main() -> None:
-    """Build the scene, classify it and print its timeline beside the true one."""
+    """Build the scene, classify it and print the labels found beside the expected ones."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--server", default=DEFAULT_SERVER, metavar="URL")
@@ -149,7 +151,7 @@ def main() -> None:
         clips = choose_clips(corpus, fold=options.fold, count=options.count, labels=options.labels)
     except FileNotFoundError as error:
         sys.exit(str(error))
-    scene, truth = build_scene(clips, options.gap)
+    scene, expected = build_scene(clips, options.gap)
     file = io.BytesIO()
     soundfile.write(file, scene, SAMPLE_RATE, format="WAV")
     if options.out is not None:
@@ -159,11 +161,11 @@ def main() -> None:
     found = [LabelSpan(each.start, each.end, each.label) for each in answer.segments or []]
     print(", ".join(path.name for _, path in clips))
     print(f"checkpoint {answer.checkpoint.name} {answer.checkpoint.version}\n")
-    print(comparison_table(truth, found))
-    sounds = [span for span in truth if span.label]
-    gaps = [span for span in truth if not span.label]
+    print(comparison_table(expected, found))
+    sounds = [span for span in expected if span.label]
+    gaps = [span for span in expected if not span.label]
     print(f"\nsounds: {_summary(sounds, found)}; gaps: {_summary(gaps, found)};")
-    print(f"together: {_summary(truth, found)}")
+    print(f"together: {_summary(expected, found)}")
 
 
 if __name__ == "__main__":
