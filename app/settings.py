@@ -21,9 +21,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="EARSHOT_", frozen=True, populate_by_name=True)
 
-    host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65_535)
-    log_level: str = Field(default="info", pattern="^(critical|error|warning|info|debug)$")
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=0, le=65_535, description="to listen on; 0: any free one")
+    log_level: str = Field(
+        default="info",
+        pattern="^(critical|error|warning|info|debug)$",
+        description="least severe messages that are logged",
+    )
     log_format: LogFormat = Field(
         default="text", description="of a line on stderr: text for people, json for machines"
     )

@@ -1,11 +1,10 @@
-"""Where a request's time goes, from outside and from within, as stacked bars.
+"""The parts of a request's time, in processor time and on the clock, as stacked bars.
 
 python -m bench.costs [--seconds N] [--concurrency N] [--out DIR]
 
-Of cores: what the service's process takes for a request under load, from /proc; what reading,
-decoding and the network take by themselves; the rest is what it takes to tie them together. Of
-the clock: what the service's own metrics say of requests that come one at a time. Writes
-`costs.png`.
+Processor time: of the service's process for a request under load, from /proc; reading, decoding
+and the network by themselves; the rest ties them together. On the clock: the service's own
+metrics of requests that come one at a time. Writes `costs.png`.
 """
 
 import argparse
@@ -24,15 +23,14 @@ from matplotlib.figure import Figure
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.audio.clips import clip_blocks
-from app.decoding.recording import read_recording
 from app.inference.engine import MAX_BATCH_SIZE, OpenVinoEngine
-from bench import clips, micro
-from bench.load import measure
-from bench.other_servers import Server, serve
-from bench.shipped import shipped_checkpoint
-from bench.tables import markdown
+from bench import micro, recordings
+from bench.model_only import default_checkpoint
+from bench.servers import URBAN_SOUND, Server, start_ready
+from bench.tables import figures_table
+from bench.wrk import measure
 
-_of_cores = partial(micro.milliseconds, clock=time.process_time)
+_cpu_milliseconds = partial(micro.milliseconds, clock=time.process_time)
 _WHOLE = "request"
 _ANSWERED = {"method": "POST", "route": "/classify/{task}", "status": "200"}
 
@@ -48,27 +46,28 @@ def main() -> None:
     threadpoolctl.threadpool_limits(1, "blas")
     with tempfile.TemporaryDirectory() as folder:
         clip, empty = Path(folder) / "clip.wav", Path(folder) / "empty.wav"
-        clip.write_bytes(clips.encode(clips.samples(), "wav"))
-        empty.write_bytes(without_sound(clip.stat().st_size))
-        with serve("earshot", clip.read_bytes()) as server:
-            under_load = of_cores(server, clip, options.concurrency, options.seconds)
-            refusing = of_cores(server, empty, options.concurrency, options.seconds)
-            alone = of_the_clock(server, clip, options.seconds)
+        clip.write_bytes(recordings.wav_clip())
+        empty.write_bytes(make_empty_wav(clip.stat().st_size))
+        with start_ready() as server:
+            load = partial(
+                cpu_milliseconds, server, concurrency=options.concurrency, seconds=options.seconds
+            )
+            answered, refused = load(clip), load(empty)
+            clock = clock_milliseconds(server, clip, options.seconds)
         bars = {
-            f"of cores, {options.concurrency} at a time": by_cost(
-                under_load, refusing, steps(clip.read_bytes())
+            f"of cores, {options.concurrency} at a time": split_cpu_time(
+                answered, refused, step_milliseconds(clip.read_bytes())
             ),
-            "of the clock, one at a time": alone,
+            "of the clock, one at a time": clock,
         }
     for name, parts in bars.items():
-        rows = {**parts, "all": sum(parts.values())}
-        heading = f"ms a request, {name}"
-        print(markdown([{heading: part, "": f"{ms:.2f}"} for part, ms in rows.items()]) + "\n")
+        table = {**parts, "all": sum(parts.values())}
+        print(figures_table(f"ms a request, {name}", table, digits=2) + "\n")
     draw(bars, options.out / "costs.png")
 
 
-def without_sound(size: int) -> bytes:
-    """A WAV of `size` bytes that holds nothing to hear: it is read, and refused when opened."""
+def make_empty_wav(size: int) -> bytes:
+    """Make a WAV of `size` bytes without samples: it is read, and refused when it is opened."""
     form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 16_000, 32_000, 2, 16)
     data = struct.pack("<4sI", b"data", 0)
     junk = size - 12 - len(form) - len(data) - 8
@@ -77,53 +76,56 @@ def without_sound(size: int) -> bytes:
     return struct.pack("<4sI4s", b"RIFF", 4 + len(chunks), b"WAVE") + chunks
 
 
-def of_cores(server: Server, file: Path, concurrency: int, seconds: int) -> float:
-    """Milliseconds of a core that the server takes for a request."""
-    measure(server.url, file, concurrency=concurrency, seconds=1)
+def cpu_milliseconds(server: Server, file: Path, *, concurrency: int, seconds: int) -> float:
+    """Measure the processor time that the server takes for a request under load."""
+    url = server.url(URBAN_SOUND)
+    measure(url, file, concurrency=concurrency, seconds=1)
     used = server.cpu_seconds()
-    load = measure(server.url, file, concurrency=concurrency, seconds=seconds)
-    return (server.cpu_seconds() - used) / (load.requests_per_second * seconds) * 1e3
+    report = measure(url, file, concurrency=concurrency, seconds=seconds)
+    return (server.cpu_seconds() - used) / (report.requests_per_second * seconds) * 1e3
 
 
-def of_the_clock(server: Server, clip: Path, seconds: int) -> dict[str, float]:
-    """Milliseconds of each stage of requests that come one at a time, by the service's metrics."""
-    before, requests = _sums(server)
-    measure(server.url, clip, concurrency=1, seconds=seconds)
-    after, all_requests = _sums(server)
-    taken = {name: (after[name] - before[name]) / (all_requests - requests) * 1e3 for name in after}
-    whole = taken.pop(_WHOLE)
-    return {**taken, "upload, HTTP, waiting for threads": whole - sum(taken.values())}
+def clock_milliseconds(server: Server, clip: Path, seconds: int) -> dict[str, float]:
+    """Measure the mean time of each stage of a request, by the service's own metrics."""
+    before, requests = _stage_sums(server)
+    measure(server.url(URBAN_SOUND), clip, concurrency=1, seconds=seconds)
+    after, all_requests = _stage_sums(server)
+    means = {name: (after[name] - before[name]) / (all_requests - requests) * 1e3 for name in after}
+    whole = means.pop(_WHOLE)
+    return {**means, "upload, HTTP, waiting for threads": whole - sum(means.values())}
 
 
-def steps(data: bytes) -> dict[str, float]:
-    """Milliseconds of a core that each step takes by itself."""
-    checkpoint = shipped_checkpoint()
+def step_milliseconds(data: bytes) -> dict[str, float]:
+    """Measure the processor time of each step by itself."""
+    checkpoint = default_checkpoint()
     config = checkpoint.card.input
     engine = OpenVinoEngine(checkpoint.model)
-
-    def decode() -> np.ndarray:
-        return read_recording(data, sample_rate=config.sample_rate, max_seconds=60).samples
-
-    samples = decode()
+    samples = micro.decode(data, config)
     block = next(clip_blocks([samples], config, clips=1))
     batch = np.repeat(block.spectrograms, MAX_BATCH_SIZE, axis=0)
     return {
-        f"network, in batches of {MAX_BATCH_SIZE}": _of_cores(lambda: engine.infer(batch))
+        f"network, in batches of {MAX_BATCH_SIZE}": _cpu_milliseconds(lambda: engine.infer(batch))
         / MAX_BATCH_SIZE,
-        "decoding and resampling": _of_cores(decode),
-        "spectrogram": _of_cores(lambda: list(clip_blocks([samples], config, clips=1))),
+        "decoding and resampling": _cpu_milliseconds(lambda: micro.decode(data, config)),
+        "spectrogram": _cpu_milliseconds(lambda: list(clip_blocks([samples], config, clips=1))),
     }
 
 
-def by_cost(under_load: float, refusing: float, of_steps: Mapping[str, float]) -> dict[str, float]:
-    """What a request's time of cores is made of."""
-    parts = {**of_steps, "upload and HTTP (as of a file that is refused)": refusing}
-    rest = under_load - sum(parts.values())
+def split_cpu_time(answered: float, refused: float, steps: Mapping[str, float]) -> dict[str, float]:
+    """Split the time of a request into its parts, which add up to it.
+
+    Args:
+        answered: processor time of a request that is answered, ms.
+        refused: of one whose file is as large and refused when it is opened.
+        steps: of each step by itself.
+    """
+    parts = {**steps, "upload and HTTP (as of a file that is refused)": refused}
+    rest = answered - sum(parts.values())
     return {**parts, "the rest: threads, smaller batches, the answer": rest}
 
 
 def draw(bars: Mapping[str, Mapping[str, float]], file: Path) -> None:
-    """A stacked bar each, with its own legend."""
+    """Draw a stacked bar for each, with its own legend."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, (name, parts) in zip(figure.subplots(len(bars), 1), bars.items(), strict=True):
@@ -138,10 +140,9 @@ def draw(bars: Mapping[str, Mapping[str, float]], file: Path) -> None:
     figure.savefig(file, dpi=120)
 
 
-def _sums(server: Server) -> tuple[dict[str, float], float]:
-    """Seconds of each stage and of whole requests so far, and how many of these there were."""
-    host, port = server.address
-    text = httpx.get(f"http://{host}:{port}/metrics").text
+def _stage_sums(server: Server) -> tuple[dict[str, float], float]:
+    """Return the seconds of each stage and of whole requests so far, and the requests' number."""
+    text = httpx.get(server.url("/metrics")).text
     sums, requests = {}, 0.0
     for sample in (
         each for family in text_string_to_metric_families(text) for each in family.samples

@@ -1,4 +1,4 @@
-"""Whether every panel of the Grafana dashboard shows something: Prometheus scrapes a loaded server.
+"""Check that every panel of the Grafana dashboard has data: Prometheus scrapes a loaded server.
 
 python -m bench.dashboard
 
@@ -24,9 +24,9 @@ from typing import Any
 import httpx
 
 from bench import recordings
-from bench.clients import Address, Tally, drive
-from bench.servers import free_port, serve, until
-from bench.tables import markdown
+from bench.load import Address, LoadStats, run_load
+from bench.servers import free_port, start_ready, stop, wait_until
+from bench.tables import markdown_table
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "earshot.json"
@@ -39,16 +39,16 @@ def main() -> None:
     if shutil.which("prometheus") is None:
         print("no prometheus: apt-get install --no-install-recommends prometheus", file=sys.stderr)
         sys.exit(3)
-    with serve() as server, prometheus(server.address) as client:
-        rows = asyncio.run(_ask_under_load(server.address, client))
-    print(markdown(rows))
+    with start_ready() as server, run_prometheus(server.address) as client:
+        rows = asyncio.run(_query_under_load(server.address, client))
+    print(markdown_table(rows))
     if empty := [row["panel"] for row in rows if not row["series"]]:
         sys.exit(f"empty: {', '.join(map(str, empty))}")
 
 
 @contextmanager
-def prometheus(target: Address) -> Iterator[httpx.Client]:
-    """Prometheus with the deployment's configuration, but for the target and the interval."""
+def run_prometheus(target: Address) -> Iterator[httpx.Client]:
+    """Run Prometheus with the deployment's configuration but for the target and the interval."""
     configuration = (DEPLOY / "prometheus.yml").read_text()
     for pattern, value in (
         (r"scrape_interval: \S+", f"scrape_interval: {_SCRAPE_SECONDS}s"),
@@ -71,15 +71,16 @@ def prometheus(target: Address) -> Iterator[httpx.Client]:
         process = subprocess.Popen(command)
         try:
             with httpx.Client(base_url=f"http://{address}", timeout=30) as client:
-                until(lambda: _is_ready(client))
+                wait_until(lambda: _is_ready(client))
                 yield client
         finally:
-            process.terminate()
-            process.wait(30)
+            stop(process)
 
 
-async def _ask_under_load(server: Address, client: httpx.Client) -> list[dict[str, object]]:
-    load = asyncio.create_task(drive(server, recordings.mix(), Tally(), concurrency=8))
+async def _query_under_load(server: Address, client: httpx.Client) -> list[dict[str, object]]:
+    load = asyncio.create_task(
+        run_load(server, recordings.request_mix(), LoadStats(), concurrency=8)
+    )
     try:
         while (
             _scrapes(await asyncio.to_thread(query, client, "count_over_time(up[1h])")) < _SCRAPES
@@ -91,7 +92,7 @@ async def _ask_under_load(server: Address, client: httpx.Client) -> list[dict[st
 
 
 def query(client: httpx.Client, expression: str) -> list[Any]:
-    """The series that a query of Grafana's answers now, without those that are not a number."""
+    """Return the series that a query of Grafana's answers now, without those that are NaN."""
     expression = expression.replace("$__rate_interval", f"{4 * _SCRAPE_SECONDS}s")
     response = client.get("/api/v1/query", params={"query": expression})
     response.raise_for_status()

@@ -2,7 +2,7 @@
 
 python -m bench.formats [--times N]
 
-What slows the machine slows each of them, from one request to the next.
+A slow moment of the machine slows each of them, from one request to the next.
 """
 
 import argparse
@@ -11,9 +11,9 @@ from time import perf_counter
 
 import httpx
 
-from bench import clips
-from bench.other_servers import serve
-from bench.tables import markdown
+from bench import recordings
+from bench.servers import URBAN_SOUND, start_ready
+from bench.tables import markdown_table
 
 FORMATS = ("wav", "mp3", "m4a")
 _WARM_UP = 5
@@ -24,18 +24,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=200)
     times = parser.parse_args().times
-    files = {name: clips.encode(clips.samples(), name) for name in FORMATS}
-    found: dict[str, list[float]] = {name: [] for name in FORMATS}
-    with serve("earshot", files["wav"]) as server, httpx.Client(timeout=60) as client:
+    samples = recordings.make_samples()
+    files = {name: recordings.encode(samples, name) for name in FORMATS}
+    latencies: dict[str, list[float]] = {name: [] for name in FORMATS}
+    with start_ready() as server, httpx.Client(timeout=60) as client:
         for turn in range(_WARM_UP + times):
             for name, data in files.items():
                 began = perf_counter()
-                client.post(server.url, files={"file": data}).raise_for_status()
+                client.post(server.url(URBAN_SOUND), files={"file": data}).raise_for_status()
                 if turn >= _WARM_UP:
-                    found[name].append(1000 * (perf_counter() - began))
+                    latencies[name].append(1000 * (perf_counter() - began))
     rows = []
-    for name, milliseconds in found.items():
-        ratios = [one / wav for one, wav in zip(milliseconds, found["wav"], strict=True)]
+    for name, milliseconds in latencies.items():
+        ratios = [one / wav for one, wav in zip(milliseconds, latencies["wav"], strict=True)]
         rows.append(
             {
                 "format": name,
@@ -43,7 +44,7 @@ def main() -> None:
                 "against WAV": f"{median(ratios):.2f}",
             }
         )
-    print(markdown(rows))
+    print(markdown_table(rows))
 
 
 if __name__ == "__main__":

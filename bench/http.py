@@ -1,10 +1,10 @@
-"""Earshot beside other servers on the same machine: throughput and latency by concurrency.
+"""Throughput and latency of Earshot and other servers on the same machine, by concurrency.
 
 python -m bench.http [--rounds N] [--seconds N] [--out DIR]
 
-The servers, and the bare network, take turns within each round, so that what slows the machine
-slows them all; figures are medians over rounds, and ratios are medians of the ratios of each
-round. Prints tables, and writes `http.json` and `performance.png`.
+The servers, and the network alone, take turns within each round, so that a slow moment of the
+machine slows them all; figures are medians over rounds, and ratios are medians of the ratios of
+each round. Prints tables, and writes `http.json` and `performance.png`.
 """
 
 import argparse
@@ -17,23 +17,23 @@ from statistics import median
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from bench import clips
-from bench.bare import Bare
-from bench.load import Load, measure
-from bench.other_servers import serve
-from bench.tables import markdown
+from bench import recordings
+from bench.model_only import ModelOnly
+from bench.servers import URBAN_SOUND, start
+from bench.tables import figures_table, markdown_table
+from bench.wrk import WrkReport, measure
 
 CONCURRENCIES = (1, 2, 4, 8, 16, 32)
 SERVERS: Mapping[str, tuple[str, dict[str, str]]] = {
-    "earshot": ("earshot", {}),
-    "earshot, 2 streams": ("earshot", {"EARSHOT_STREAMS": "2"}),
+    "earshot": ("earshot", {"log_level": "error"}),
+    "earshot, 2 streams": ("earshot", {"log_level": "error", "engine_streams": "2"}),
     "litserve": ("litserve", {}),
     "naive": ("naive", {}),
 }
-"""what is measured -> the server's name and environment"""
+"""name in the tables -> program and settings"""
 
-Round = dict[str, dict[int, Load]]
-"""server -> concurrency -> what it did"""
+Round = dict[str, dict[int, WrkReport]]
+"""server -> concurrency -> report"""
 
 
 def main() -> None:
@@ -44,24 +44,23 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/bench"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    bare = Bare()
+    model = ModelOnly()
     rounds: list[Round] = []
     networks: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.wav"
-        clip.write_bytes(clips.encode(clips.samples(), "wav"))
+        clip.write_bytes(recordings.wav_clip())
         for _ in range(options.rounds):
-            rounds.append(one_round(clip, options.seconds))
-            networks.append(max(bare.table(seconds=1).values()))
+            rounds.append(run_round(clip, options.seconds))
+            networks.append(max(model.measure(seconds=1).values()))
     figures = medians(rounds)
     print(table(figures), end="\n\n")
-    of_all = ratios(rounds, networks)
-    print(markdown([{"ratio": name, "": f"{ratio:.2f}"} for name, ratio in of_all.items()]) + "\n")
-    print(f"The bare network, at its best: {median(networks):.0f} clips a second.")
+    print(figures_table("ratio", ratios(rounds, networks), digits=2), end="\n\n")
+    print(f"The network alone, at its best: {median(networks):.0f} clips a second.")
     result = {
         "rounds": [
             {
-                name: {count: vars(load) for count, load in by_count.items()}
+                name: {count: vars(report) for count, report in by_count.items()}
                 for name, by_count in one.items()
             }
             for one in rounds
@@ -72,41 +71,42 @@ def main() -> None:
     draw(figures, options.out / "performance.png")
 
 
-def one_round(clip: Path, seconds: int) -> Round:
-    """Each server at each concurrency, once."""
+def run_round(clip: Path, seconds: int) -> Round:
+    """Measure each server at each concurrency, once."""
     found: Round = {}
-    for name, (server_name, environment) in SERVERS.items():
-        with serve(server_name, clip.read_bytes(), **environment) as server:
+    for name, (program, settings) in SERVERS.items():
+        with start(program, settings) as server:
+            server.seconds_to_first_answer(clip.read_bytes())
+            url = server.url(URBAN_SOUND)
             found[name] = {
-                concurrency: measure(server.url, clip, concurrency=concurrency, seconds=seconds)
+                concurrency: measure(url, clip, concurrency=concurrency, seconds=seconds)
                 for concurrency in CONCURRENCIES
             }
     return found
 
 
 def medians(rounds: list[Round]) -> Round:
-    """Over rounds, each figure by itself; errors are added up."""
+    """Return the median over rounds of each figure by itself; errors are added up."""
 
-    def of(name: str, concurrency: int) -> Load:
-        loads = [one[name][concurrency] for one in rounds]
-        return Load(
-            requests_per_second=median(load.requests_per_second for load in loads),
-            p50_ms=median(load.p50_ms for load in loads),
-            p99_ms=median(load.p99_ms for load in loads),
-            errors=sum(load.errors for load in loads),
+    def combine(name: str, concurrency: int) -> WrkReport:
+        reports = [one[name][concurrency] for one in rounds]
+        return WrkReport(
+            requests_per_second=median(each.requests_per_second for each in reports),
+            p50_ms=median(each.p50_ms for each in reports),
+            p99_ms=median(each.p99_ms for each in reports),
+            errors=sum(each.errors for each in reports),
         )
 
-    return {name: {count: of(name, count) for count in rounds[0][name]} for name in rounds[0]}
+    return {name: {count: combine(name, count) for count in rounds[0][name]} for name in rounds[0]}
 
 
 def ratios(rounds: list[Round], networks: list[float]) -> dict[str, float]:
-    """Of Earshot to the others, and of its latencies to each other: medians over rounds.
+    """Compare Earshot with the others, and its latencies with each other: medians over rounds.
 
     Args:
-        rounds: what the servers did.
-        networks: clips a second of the bare network at its best, in each round.
+        rounds: reports of the servers.
+        networks: clips a second of the network alone at its best, in each round.
     """
-
     found = {}
     for other in rounds[0]:
         if not other.startswith("earshot"):
@@ -117,8 +117,8 @@ def ratios(rounds: list[Round], networks: list[float]) -> dict[str, float]:
             found[f"p50 at concurrency 1, {other} against earshot"] = median(
                 one[other][1].p50_ms / one["earshot"][1].p50_ms for one in rounds
             )
-    best = [max(load.requests_per_second for load in one["earshot"].values()) for one in rounds]
-    found["requests/s at its best concurrency, against clips/s of the bare network"] = median(
+    best = [max(each.requests_per_second for each in one["earshot"].values()) for one in rounds]
+    found["requests/s at its best concurrency, against clips/s of the network alone"] = median(
         rate / network for rate, network in zip(best, networks, strict=True)
     )
     found["p99 against p50 at concurrency 8"] = median(
@@ -128,33 +128,35 @@ def ratios(rounds: list[Round], networks: list[float]) -> dict[str, float]:
 
 
 def table(figures: Round) -> str:
-    """Markdown: a row for each server and concurrency."""
-    return markdown(
+    """Return a table with a row for each server and concurrency."""
+    return markdown_table(
         [
             {
                 "server": name,
                 "concurrency": concurrency,
-                "requests/s": f"{load.requests_per_second:.1f}",
-                "p50 ms": f"{load.p50_ms:.1f}",
-                "p99 ms": f"{load.p99_ms:.1f}",
-                "errors": load.errors,
+                "requests/s": f"{report.requests_per_second:.1f}",
+                "p50 ms": f"{report.p50_ms:.1f}",
+                "p99 ms": f"{report.p99_ms:.1f}",
+                "errors": report.errors,
             }
             for name, by_count in figures.items()
-            for concurrency, load in by_count.items()
+            for concurrency, report in by_count.items()
         ]
     )
 
 
 def draw(figures: Round, file: Path) -> None:
-    """Throughput and latency against concurrency."""
+    """Draw throughput and latency against concurrency."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     FigureCanvasAgg(figure)
     throughput, latency = figure.subplots(1, 2)
     for name, by_count in figures.items():
-        counts, loads = list(by_count), list(by_count.values())
-        throughput.plot(counts, [load.requests_per_second for load in loads], "o-", label=name)
-        (line,) = latency.plot(counts, [load.p50_ms for load in loads], "o-", label=f"{name}, p50")
-        latency.plot(counts, [load.p99_ms for load in loads], ":", color=line.get_color())
+        counts, reports = list(by_count), list(by_count.values())
+        throughput.plot(counts, [each.requests_per_second for each in reports], "o-", label=name)
+        (line,) = latency.plot(
+            counts, [each.p50_ms for each in reports], "o-", label=f"{name}, p50"
+        )
+        latency.plot(counts, [each.p99_ms for each in reports], ":", color=line.get_color())
     throughput.set_ylabel("requests/s")
     latency.set_ylabel("latency, ms (dotted: p99)")
     latency.set_yscale("log")

@@ -7,7 +7,7 @@ As its documentation has it: the server decodes, makes batches and answers; all 
 
 import sys
 
-import litserve
+import litserve  # type: ignore[import-not-found, unused-ignore]  # only where it is measured
 import numpy as np
 import threadpoolctl
 from fastapi import Request
@@ -15,47 +15,50 @@ from numpy.typing import NDArray
 
 from app.audio.clips import clip_blocks
 from app.checkpoints.card import Card
-from app.decoding.recording import read_recording
+from app.decoding.limits import AudioLimits
+from app.decoding.recording import RecordingReader
+from app.inference.classifier import label_probabilities
 from app.inference.engine import OpenVinoEngine
-from app.inference.outputs import probabilities
-from bench.other_servers import PATH
-from bench.shipped import shipped_checkpoint
+from bench.model_only import default_checkpoint
+from bench.servers import URBAN_SOUND
 
 
-class Api(litserve.LitAPI):
-    """Label and probabilities of the first clip of a recording."""
+class Api(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
+    """Returns the label and the probabilities of the first clip of a recording."""
 
     card: Card
     engine: OpenVinoEngine
+    reader: RecordingReader
 
     def setup(self, device: str) -> None:  # noqa: ARG002  # as LitServe calls it
         """Load the network."""
         threadpoolctl.threadpool_limits(1, "blas")
-        checkpoint = shipped_checkpoint()
+        checkpoint = default_checkpoint()
         self.card, self.engine = checkpoint.card, OpenVinoEngine(checkpoint.model)
+        self.reader = RecordingReader(AudioLimits(max_seconds=60))
 
     def decode_request(self, request: Request) -> NDArray[np.float32]:
-        """A clip's spectrogram, shape `[1, n_mels, frames]`."""
-        data = request["file"].file.read()  # what LitServe passes is the form
-        config = self.card.input
-        recording = read_recording(data, sample_rate=config.sample_rate, max_seconds=60)
-        block = next(clip_blocks([recording.samples], config, clips=1))
-        return block.spectrograms[0]
+        """Compute the spectrogram `[1, n_mels, frames]` of the first clip."""
+        data = request["file"].file.read()  # LitServe passes the form
+        recording = self.reader.read(data, sample_rate=self.card.input.sample_rate)
+        block = next(clip_blocks([recording.samples], self.card.input, clips=1))
+        spectrogram: NDArray[np.float32] = block.spectrograms[0]
+        return spectrogram
 
     def batch(self, inputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Clips together."""
+        """Stack clips."""
         return np.stack(inputs)
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities `[clips, labels]`."""
-        return probabilities(self.engine.infer(x), self.card)
+        """Compute probabilities `[clips, labels]`."""
+        return label_probabilities(self.engine.infer(x), self.card)
 
     def unbatch(self, output: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Each clip's own."""
+        """Split a batch into its clips."""
         return list(output)
 
     def encode_response(self, output: NDArray[np.float32]) -> dict[str, object]:
-        """The answer."""
+        """Make the answer."""
         return {
             "label": self.card.labels[int(output.argmax())],
             "probabilities": dict(zip(self.card.labels, output.tolist(), strict=True)),
@@ -63,6 +66,6 @@ class Api(litserve.LitAPI):
 
 
 if __name__ == "__main__":
-    api = Api(max_batch_size=8, batch_timeout=0.002, api_path=PATH)
+    api = Api(max_batch_size=8, batch_timeout=0.002, api_path=URBAN_SOUND)
     server = litserve.LitServer(api, accelerator="cpu")
     server.run("127.0.0.1", int(sys.argv[1]), generate_client_file=False, log_level="warning")

@@ -1,18 +1,20 @@
 """The service most people would write from the same idea, to be measured against.
 
+python -m bench.naive_server PORT
+
 librosa decodes and resamples, librosa computes the log-mel spectrogram, PyTorch runs ResNet50
 eagerly in fp32, one request at a time per worker thread. Random weights: only its speed is of
 interest.
-
-uvicorn bench.naive_server:app --port 8801 --log-level warning
 """
 
 import io
+import sys
 
 import librosa
 import numpy as np
 import torch
 import torchvision
+import uvicorn
 from fastapi import FastAPI, UploadFile
 
 SAMPLE_RATE, SECONDS = 22_050, 4.0
@@ -23,8 +25,8 @@ model.eval()
 
 
 @app.post("/classify/urban-sound")
-def classify(file: UploadFile) -> dict:
-    """Label and probabilities of the first four seconds."""
+def classify(file: UploadFile) -> dict[str, object]:
+    """Return the label and the probabilities of the first four seconds."""
     samples, rate = librosa.load(
         io.BytesIO(file.file.read()), sr=SAMPLE_RATE, mono=True, duration=SECONDS
     )
@@ -34,7 +36,10 @@ def classify(file: UploadFile) -> dict:
     )
     spectrogram = librosa.power_to_db(mel, ref=np.max)
     with torch.no_grad():
-        probabilities = torch.softmax(model(torch.from_numpy(spectrogram[None, None]).float()), 1)[
-            0
-        ]
+        logits = model(torch.from_numpy(spectrogram[None, None]).float())
+    probabilities = torch.softmax(logits, 1)[0]
     return {"label": int(probabilities.argmax()), "probabilities": probabilities.tolist()}
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(sys.argv[1]), log_level="warning")

@@ -1,4 +1,4 @@
-"""Many requests of every kind, and what the server holds while it answers them.
+"""Many requests of every kind, and the resources that the server uses meanwhile.
 
 python -m bench.soak [--requests N] [--concurrency N] [--out DIR]
 
@@ -17,9 +17,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench import recordings
-from bench.clients import Tally, drive
-from bench.servers import Held, Server, serve
-from bench.tables import counted, markdown
+from bench.load import LoadStats, run_load
+from bench.servers import ResourceUsage, Server, start_ready
+from bench.tables import load_row, markdown_table
 
 _SAMPLES = 200
 
@@ -31,68 +31,71 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--out", type=Path, default=Path("runs/soak"))
     options = parser.parse_args()
-    with serve() as server:
+    with start_ready() as server:
         began = time.perf_counter()
-        tally, samples = soak(server, options.requests, options.concurrency)
+        stats, samples = soak(server, options.requests, options.concurrency)
         seconds = time.perf_counter() - began
-    print(f"{len(tally.ends)} requests in {seconds:.0f} s, {options.concurrency} at a time\n")
-    print(markdown([counted("all", tally)]), end="\n\n")
-    print(markdown(by_kind(tally)), end="\n\n")
-    print(markdown(by_tenth(samples)), end="\n\n")
+    requests = len(stats.final_outcomes)
+    print(f"{requests} requests in {seconds:.0f} s, {options.concurrency} at a time\n")
+    print(markdown_table([load_row("all", stats)]), end="\n\n")
+    print(markdown_table(by_kind(stats)), end="\n\n")
+    print(markdown_table(by_tenth(samples)), end="\n\n")
     print(f"growth over the second half: {growth(samples) / 1e6:+.1f} MB")
     options.out.mkdir(parents=True, exist_ok=True)
     result = {
         "seconds": seconds,
-        "kinds": by_kind(tally),
-        "held": {count: asdict(held) for count, held in samples.items()},
+        "kinds": by_kind(stats),
+        "usage": {count: asdict(usage) for count, usage in samples.items()},
         "second_half_growth_bytes": growth(samples),
     }
     (options.out / "soak.json").write_text(json.dumps(result, indent=2) + "\n")
     draw(samples, options.out / "soak.png")
 
 
-def soak(server: Server, requests: int, concurrency: int) -> tuple[Tally, dict[int, Held]]:
+def soak(
+    server: Server, requests: int, concurrency: int
+) -> tuple[LoadStats, dict[int, ResourceUsage]]:
     """Send so many requests of the mix.
 
-    Returns what became of them, and what the server held, by the number of requests that it had
-    answered.
+    Returns their outcomes, and samples of the server's resources by the number of requests that
+    it had answered.
     """
-    tally = Tally()
-    samples: dict[int, Held] = {}
+    stats = LoadStats()
+    samples: dict[int, ResourceUsage] = {}
     every = max(1, requests // _SAMPLES)
 
-    def answered(_request: object, _answer: object) -> None:
-        if tally.sent % every == 0 or tally.sent == requests:
-            samples[tally.sent] = server.held()
+    def sample(_request: object, _response: object) -> None:
+        if stats.attempts % every == 0 or stats.attempts == requests:
+            samples[stats.attempts] = server.resource_usage()
 
     asyncio.run(
-        drive(
+        run_load(
             server.address,
-            islice(recordings.mix(), requests),
-            tally,
+            islice(recordings.request_mix(), requests),
+            stats,
             concurrency=concurrency,
-            on_answer=answered,
+            on_response=sample,
         )
     )
-    return tally, samples
+    return stats, samples
 
 
-def by_kind(tally: Tally) -> list[dict[str, object]]:
-    """A row for each kind of request and what became of it."""
+def by_kind(stats: LoadStats) -> list[dict[str, object]]:
+    """Return a row for each kind of request and each of its outcomes."""
     return [
         {"kind": kind, "outcome": outcome, "requests": count}
-        for (kind, outcome), count in sorted(tally.kinds.items(), key=str)
+        for (kind, outcome), count in sorted(stats.by_kind.items(), key=str)
     ]
 
 
-def by_tenth(samples: dict[int, Held]) -> list[dict[str, object]]:
-    """A row of what was held after each tenth of the requests."""
+def by_tenth(samples: dict[int, ResourceUsage]) -> list[dict[str, object]]:
+    """Return a row of the resources in use after each tenth of the requests."""
     counts = list(samples)
     places = [round(tenth * (len(counts) - 1) / 10) for tenth in range(11)]
     return [
         {
             "requests": count,
-            "RSS MB": f"{samples[count].resident / 1e6:.1f}",
+            "RSS MB": f"{samples[count].resident_bytes / 1e6:.1f}",
             "files": samples[count].files,
             "threads": samples[count].threads,
         }
@@ -100,20 +103,23 @@ def by_tenth(samples: dict[int, Held]) -> list[dict[str, object]]:
     ]
 
 
-def growth(samples: dict[int, Held]) -> float:
-    """Bytes of memory, from the middle to the end: means of a tenth of the samples at each."""
-    resident = [held.resident for held in samples.values()]
+def growth(samples: dict[int, ResourceUsage]) -> float:
+    """Return the growth of memory from the middle to the end, bytes.
+
+    At each, the mean of a tenth of the samples is taken.
+    """
+    resident = [usage.resident_bytes for usage in samples.values()]
     width = max(1, len(resident) // 10)
     middle = resident[len(resident) // 2 :][:width]
     return sum(resident[-width:]) / width - sum(middle) / len(middle)
 
 
-def draw(samples: dict[int, Held], file: Path) -> None:
-    """Memory against requests, as a PNG."""
+def draw(samples: dict[int, ResourceUsage], file: Path) -> None:
+    """Draw memory against requests, as a PNG."""
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.plot(list(samples), [held.resident / 1e6 for held in samples.values()])
+    axes.plot(list(samples), [usage.resident_bytes / 1e6 for usage in samples.values()])
     axes.set(xlabel="requests", ylabel="resident memory, MB", ylim=(0, None))
     axes.grid(alpha=0.3)
     figure.savefig(file, dpi=120)

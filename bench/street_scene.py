@@ -1,4 +1,4 @@
-"""A street scene with a known timeline: real clips of UrbanSound8K with gaps, posted to a service.
+"""Classify a street scene with known labels: real clips of UrbanSound8K with gaps between them.
 
     python -m bench.street_scene --data DIR [--server URL] [--out scene.wav]
 
@@ -8,7 +8,9 @@ table that are in the foreground and last 3.5 s, one for each label and Freesoun
 """
 
 import argparse
+import csv
 import io
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,35 +19,37 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from app.decoding.recording import read_recording
+from app.decoding.limits import AudioLimits
+from app.decoding.recording import RecordingReader
+from bench.tables import markdown_table
 from earshot import DEFAULT_SERVER
 from earshot.client import Client
-from training.corpora.tables import existing, read_rows
 
 SAMPLE_RATE = 22_050
-_COLUMNS = ("slice_file_name", "fsID", "start", "end", "salience", "fold", "class")
 _FOREGROUND = "1"
-_SHORTEST_SECONDS = 3.5
+_MIN_SECONDS = 3.5
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A part of a timeline, in seconds."""
+class LabelSpan:
+    """A part of a recording with one label."""
 
     start: float
+    """seconds"""
     end: float
+    """seconds"""
     label: str | None
-    """None: nothing is to be heard"""
+    """None: silence"""
 
-    def overlap(self, other: "Stretch") -> float:
-        """Seconds that both share."""
+    def overlap(self, other: "LabelSpan") -> float:
+        """Return the seconds that both share."""
         return max(0.0, min(self.end, other.end) - max(self.start, other.start))
 
 
-def choose(
+def choose_clips(
     corpus: Path, *, fold: str = "1", count: int = 5, labels: Sequence[str] = ()
 ) -> list[tuple[str, Path]]:
-    """The labels and files of the scene, in the order of the corpus' table.
+    """Choose the labels and files of the scene, in the order of the corpus' table.
 
     Args:
         corpus: folder of UrbanSound8K.
@@ -53,74 +57,85 @@ def choose(
         count: clips to choose.
         labels: that they may have; any, where none are given.
 
-    Raises CorpusError where the table is not as it should be or a file is missing.
+    Raises FileNotFoundError when the table or a file is missing.
     """
     table = corpus / "metadata" / "UrbanSound8K.csv"
     chosen: dict[str, Path] = {}
-    heard = set()
-    for line, row in read_rows(table, _COLUMNS):
+    sources = set()
+    for line, row in enumerate(csv.DictReader(table.read_text().splitlines()), start=2):
         label, seconds = row["class"], float(row["end"]) - float(row["start"])
-        if (row["fold"], row["salience"]) != (fold, _FOREGROUND) or seconds < _SHORTEST_SECONDS:
+        if (row["fold"], row["salience"]) != (fold, _FOREGROUND) or seconds < _MIN_SECONDS:
             continue
-        if label in chosen or row["fsID"] in heard or (labels and label not in labels):
+        if label in chosen or row["fsID"] in sources or (labels and label not in labels):
             continue
-        heard.add(row["fsID"])
+        sources.add(row["fsID"])
         path = corpus / "audio" / f"fold{fold}" / row["slice_file_name"]
-        chosen[label] = existing(path, table, line)
+        if not path.is_file():
+            raise FileNotFoundError(f"{table}, line {line}: {path} does not exist")
+        chosen[label] = path
         if len(chosen) == count:
             break
     return list(chosen.items())
 
 
-def build(
+def build_scene(
     clips: Sequence[tuple[str, Path]], gap_seconds: float
-) -> tuple[NDArray[np.float32], list[Stretch]]:
-    """The scene, mono at `SAMPLE_RATE`, and its true timeline: a gap before each clip and after."""
+) -> tuple[NDArray[np.float32], list[LabelSpan]]:
+    """Return the scene, mono at `SAMPLE_RATE`, and its expected spans.
+
+    A gap of silence stands before each clip and behind the last.
+    """
+    reader = RecordingReader(AudioLimits(max_seconds=60))
     gap = np.zeros(round(gap_seconds * SAMPLE_RATE), np.float32)
-    parts, truth = [gap], [Stretch(0.0, gap_seconds, None)]
+    parts, expected = [gap], [LabelSpan(0.0, gap_seconds, None)]
     for label, path in clips:
-        recording = read_recording(path.read_bytes(), sample_rate=SAMPLE_RATE, max_seconds=60.0)
+        recording = reader.read(path.read_bytes(), sample_rate=SAMPLE_RATE)
         parts += [recording.samples, gap]
         for name, samples in ((label, recording.samples), (None, gap)):
-            start = truth[-1].end
-            truth.append(Stretch(start, start + samples.size / SAMPLE_RATE, name))
-    return np.concatenate(parts), truth
+            start = expected[-1].end
+            expected.append(LabelSpan(start, start + samples.size / SAMPLE_RATE, name))
+    return np.concatenate(parts), expected
 
 
-def seconds_right(stretches: Sequence[Stretch], found: Sequence[Stretch]) -> float:
-    """Seconds of `stretches` in which `found` has the same label."""
+def seconds_right(expected: Sequence[LabelSpan], found: Sequence[LabelSpan]) -> float:
+    """Return the seconds of `expected` in which `found` has the same label."""
     return sum(
-        one.overlap(other) for one in stretches for other in found if one.label == other.label
+        one.overlap(other) for one in expected for other in found if one.label == other.label
     )
 
 
-def table(truth: Sequence[Stretch], found: Sequence[Stretch]) -> str:
-    """Each true stretch, what was found in it, and how much of it was right, as Markdown."""
-    heard_at_all = (stretch for stretch in truth if stretch.end > stretch.start)
-    lines = ["| seconds | truth | found | right |", "| --- | --- | --- | --- |"]
-    for stretch in heard_at_all:
-        inside = [(other.label, stretch.overlap(other)) for other in found]
-        heard = ", ".join(f"{_name(label)} {length:.1f} s" for label, length in inside if length)
-        right = seconds_right([stretch], found) / (stretch.end - stretch.start)
-        place = f"{stretch.start:.1f} to {stretch.end:.1f}"
-        lines.append(f"| {place} | {_name(stretch.label)} | {heard} | {right:.0%} |")
-    return "\n".join(lines)
+def comparison_table(expected: Sequence[LabelSpan], found: Sequence[LabelSpan]) -> str:
+    """Return a table of the expected spans, the labels found in each, and how much was right."""
+    rows = []
+    for span in (span for span in expected if span.end > span.start):
+        inside = [(other.label, span.overlap(other)) for other in found]
+        labels = ", ".join(f"{_name(label)} {length:.1f} s" for label, length in inside if length)
+        right = seconds_right([span], found) / (span.end - span.start)
+        rows.append(
+            {
+                "seconds": f"{span.start:.1f} to {span.end:.1f}",
+                "expected": _name(span.label),
+                "found": labels,
+                "right": f"{right:.0%}",
+            }
+        )
+    return markdown_table(rows)
 
 
 def _name(label: str | None) -> str:
     return label or "nothing"
 
 
-def _share_right(stretches: Sequence[Stretch], found: Sequence[Stretch]) -> str:
-    seconds = sum(stretch.end - stretch.start for stretch in stretches)
-    right = seconds_right(stretches, found)
+def _summary(expected: Sequence[LabelSpan], found: Sequence[LabelSpan]) -> str:
+    seconds = sum(span.end - span.start for span in expected)
+    right = seconds_right(expected, found)
     return f"{right:.1f} of {seconds:.1f} s right" + (
         f" ({right / seconds:.0%})" if seconds else ""
     )
 
 
 def main() -> None:
-    """Build the scene, post it and print its timeline beside the true one."""
+    """Build the scene, classify it and print the labels found beside the expected ones."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--server", default=DEFAULT_SERVER, metavar="URL")
@@ -128,26 +143,29 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=5, help="of the clips (default: 5)")
     parser.add_argument("--labels", nargs="+", default=(), help="of the clips (default: any)")
     parser.add_argument("--gap", type=float, default=4.0, help="seconds (default: 4)")
-    parser.add_argument("--hop", type=float, help="as of the service, seconds")
+    parser.add_argument("--hop-seconds", type=float, help="as of the service")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the scene, as WAV")
     options = parser.parse_args()
     corpus = options.data / "UrbanSound8K"
-    clips = choose(corpus, fold=options.fold, count=options.count, labels=options.labels)
-    scene, truth = build(clips, options.gap)
+    try:
+        clips = choose_clips(corpus, fold=options.fold, count=options.count, labels=options.labels)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
+    scene, expected = build_scene(clips, options.gap)
     file = io.BytesIO()
     soundfile.write(file, scene, SAMPLE_RATE, format="WAV")
     if options.out is not None:
         options.out.write_bytes(file.getvalue())
     with Client(options.server) as client:
-        answer = client.classify("urban-sound", file.getvalue(), hop=options.hop)
-    found = [Stretch(each.start, each.end, each.label) for each in answer.segments or []]
+        answer = client.classify("urban-sound", file.getvalue(), hop_seconds=options.hop_seconds)
+    found = [LabelSpan(each.start, each.end, each.label) for each in answer.segments or []]
     print(", ".join(path.name for _, path in clips))
-    print(f"checkpoint {answer.checkpoint.window} {answer.checkpoint.version}\n")
-    print(table(truth, found))
-    sounds = [stretch for stretch in truth if stretch.label]
-    gaps = [stretch for stretch in truth if not stretch.label]
-    print(f"\nsounds: {_share_right(sounds, found)}; gaps: {_share_right(gaps, found)};")
-    print(f"together: {_share_right(truth, found)}")
+    print(f"checkpoint {answer.checkpoint.name} {answer.checkpoint.version}\n")
+    print(comparison_table(expected, found))
+    sounds = [span for span in expected if span.label]
+    gaps = [span for span in expected if not span.label]
+    print(f"\nsounds: {_summary(sounds, found)}; gaps: {_summary(gaps, found)};")
+    print(f"together: {_summary(expected, found)}")
 
 
 if __name__ == "__main__":

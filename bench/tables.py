@@ -1,27 +1,46 @@
-"""Tables of what was sent, answered and lost."""
+"""Tables in Markdown: every figure of the benchmarks is printed as one."""
 
 from collections.abc import Mapping, Sequence
 
-from bench.clients import Tally
+from bench.load import LoadStats, Outcome
 
 
-def markdown(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows with the same keys, which are the columns."""
+def markdown_table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return a table of rows with the same keys, which are the columns."""
     names = list(rows[0])
     lines = [names, ["---"] * len(names)]
     lines += [[str(row[name]) for name in names] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def counted(case: str, tally: Tally, **more: object) -> dict[str, object]:
-    """A row of what became of some requests."""
-    answered = {key: n for key, n in tally.outcomes.items() if isinstance(key, int) and key != 503}
+def figures_table(heading: str, figures: Mapping[str, float], *, digits: int) -> str:
+    """Return a table of two columns: a figure's name, and its value with so many decimals."""
+    return markdown_table(
+        [{heading: name, "": f"{value:.{digits}f}"} for name, value in figures.items()]
+    )
+
+
+def load_row(case: str, stats: LoadStats, **more: object) -> dict[str, object]:
+    """Return a row of the outcomes of a load, with `more` columns behind.
+
+    `answered` lists the number of answers of each status but 503; see `bench.load.Outcome`.
+    """
+    answered = {
+        status: count
+        for status, count in stats.outcomes.items()
+        if isinstance(status, int) and status != 503
+    }
     return {
         "case": case,
-        "sent": tally.sent,
+        "sent": stats.attempts,
         "answered": ", ".join(f"{n} x {status}" for status, n in sorted(answered.items())) or 0,
-        "refused 503": tally.outcomes[503],
-        "not connected": tally.outcomes["refused"],
-        "lost": tally.outcomes["lost"],
+        "refused 503": stats.outcomes[503],
+        "not connected": stats.outcomes["refused"],
+        "lost": stats.outcomes["lost"],
         **more,
     }
+
+
+def percentiles(stats: LoadStats, outcome: Outcome) -> str:
+    """Return the median and the 99th percentile of the latencies of an outcome, ms."""
+    return f"{stats.percentile_ms(0.5, outcome):.0f}, {stats.percentile_ms(0.99, outcome):.0f}"

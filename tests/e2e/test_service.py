@@ -1,7 +1,6 @@
 """Health, the list of models, and the OpenAPI document."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -106,13 +105,6 @@ def test_every_problem_has_an_example(client: httpx.Client) -> None:
         "not-found",
     }
     assert told == set(PROBLEM_TYPES) - elsewhere - {"too-many-files"} | {"about:blank"}
-
-
-def test_the_readme_explains_every_problem() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    # What is not there at all is HTTP's own.
-    missing = [kind for kind in PROBLEM_TYPES if f"`/problems/{kind}`" not in readme]
-    assert missing == ["not-found"]
 
 
 def test_bare_paths_are_aliases(client: httpx.Client) -> None:

@@ -1,25 +1,78 @@
-"""Reading wrk's reports."""
+"""Outcomes of a request are told apart: answered, refused or lost."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bench.load import Load, parse
+from bench.load import Address, LoadStats, Outcome, Request, run_load
+from bench.servers import free_port
 
-REPORT = """\
-  Latency Distribution
-     50%    1.56s 
-     75%    1.62s 
-     99%  843.20ms
-  45 requests in 3.03s, 8.53KB read
-  Socket errors: connect 1, read 2, write 0, timeout 4
-  Non-2xx or 3xx responses: 10
-Requests/sec:     14.86
-"""  # noqa: W291  # as wrk writes it
+REQUEST = Request("any", b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody")
+OK = b'HTTP/1.1 200 OK\r\nContent-Length: 34\r\n\r\n{"checkpoint": {"version": "new"}}'
+BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-def test_a_report_is_read() -> None:
-    assert parse(REPORT) == Load(14.86, p50_ms=1560.0, p99_ms=843.2, errors=17)
+async def scripted(
+    answers: list[bytes], ask: Callable[[Address], Awaitable[None]], *, unread: bool = False
+) -> None:
+    """Have `ask` meet a server that gives these answers; it closes where one is empty."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while answers:
+            if not unread:
+                await reader.readexactly(len(REQUEST.content))
+            answer = answers.pop(0)
+            writer.write(answer)
+            if not answer:
+                break
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        await ask(server.sockets[0].getsockname())
 
 
-def test_what_is_no_report_is_refused() -> None:
-    with pytest.raises(ValueError, match="not a report of wrk"):
-        parse("unable to connect")
+def outcomes(answers: list[bytes], requests: int, *, retry: bool = False) -> LoadStats:
+    stats = LoadStats()
+
+    async def ask(address: Address) -> None:
+        await run_load(address, iter([REQUEST] * requests), stats, concurrency=1, retry=retry)
+
+    asyncio.run(scripted(answers, ask))
+    return stats
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [([OK, OK], [200, 200]), ([OK, b"", OK], [200, "lost", 200]), ([BUSY, OK], [503, 200])],
+)
+def test_each_attempt_is_counted(answers: list[bytes], expected: list[Outcome]) -> None:
+    stats = outcomes(list(answers), len(expected))
+    assert stats.final_outcomes == expected
+    assert stats.attempts == len(expected)
+    assert stats.versions == {"new": expected.count(200)}
+    assert stats.unanswered == len(expected) - expected.count(200)
+
+
+def test_who_asks_again_is_answered() -> None:
+    stats = outcomes([b"", BUSY, OK], 1, retry=True)
+    assert stats.outcomes == {"lost": 1, 503: 1, 200: 1}
+    assert (len(stats.final_outcomes), stats.unanswered, stats.in_flight) == (1, 0, 0)
+
+
+def test_where_nobody_listens_nothing_is_lost() -> None:
+    stats = LoadStats()
+    address = ("127.0.0.1", free_port())
+    asyncio.run(run_load(address, iter([REQUEST]), stats, concurrency=1))
+    assert stats.outcomes == {"refused": 1}
+
+
+def test_a_request_that_was_not_sent_whole_is_not_lost() -> None:
+    stats = LoadStats()
+
+    async def ask(address: Address) -> None:
+        large = Request("any", REQUEST.content + bytes(50_000_000))
+        await run_load(address, iter([large]), stats, concurrency=1)
+
+    asyncio.run(scripted([b""], ask, unread=True))
+    assert stats.outcomes == {"refused": 1}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import faults, soak
-from bench.faults import Size
+from bench import soak
+from bench.faults.load import Size
+from bench.faults.storage import checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -24,12 +25,12 @@ def test_a_soak(
         "emotion ogg",
         "spectrogram",
     }
-    assert list(result["held"])[-1] == "60"
+    assert list(result["usage"])[-1] == "60"
     assert (tmp_path / "soak.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_fault() -> None:
-    damaged, refused, replaced = faults.checkpoint(Size(requests=60, crowd=0))[1:]
-    assert (damaged["refused 503"], damaged["says"]) == (15, "ready; failed")
-    for row, says in ((refused, "refused"), (replaced, "taken over")):
-        assert (row["answered"], row["lost"], row["says"]) == ("60 x 200", 0, says)
+    damaged, refused, replaced = checkpoint(Size(requests=60, bad_clients=0))[1:]
+    assert (damaged["refused 503"], damaged["state"]) == (15, "ready; failed")
+    for row, state in ((refused, "refused"), (replaced, "taken over")):
+        assert (row["answered"], row["lost"], row["state"]) == ("60 x 200", 0, state)

@@ -1,0 +1,1 @@
+"""Faults, inflicted on real servers under load."""
