@@ -8,12 +8,12 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from training.card_tables import measured_cards, ood_table
 
 from app.checkpoints import store
 from earshot.cli import main
 from tests.support.serving import serve
 from tests.support.sounds import SOUNDS, encode, make, write_esc50
+from training.card_tables import measured_cards, ood_table
 
 
 @pytest.fixture(scope="module")
