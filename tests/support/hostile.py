@@ -3,13 +3,13 @@
 Each request is timed, which no test does: clocks differ.
 """
 
-import re
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from bench.servers import peak_memory
 from tests.support.bombs import bombs, decodable
 from tests.support.malformed import malformed_files
 from tests.support.serving import ServerClient, serve
@@ -42,14 +42,9 @@ def _tell(client: ServerClient, name: str, files: Iterable[tuple[str, bytes]]) -
         f"median {milliseconds[len(milliseconds) // 2]:.1f} ms, slowest {milliseconds[-1]:.0f} ms",
         *(f"  {count:5} {kind}" for kind, count in kinds.most_common()),
         f"  peak memory: service {client.peak_memory() / 1e6:.0f} MB, "
-        f"decoders {[round(_peak(child) / 1e6) for child in client.children()]} MB",
+        f"decoders {[round(peak_memory(child) / 1e6) for child in client.children()]} MB",
     ]
     sys.stdout.write("\n".join(lines) + "\n")
-
-
-def _peak(process_id: int) -> int:
-    status = Path(f"/proc/{process_id}/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
 
 if __name__ == "__main__":
