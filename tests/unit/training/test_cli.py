@@ -83,6 +83,7 @@ def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path:
     assert "name a RUN, or a checkpoint by --task, --checkpoint" in fails(
         capsys, "evaluate", "--task", "emotion", *data
     )
+    assert "name a RUN, or a checkpoint by" in fails(capsys, "evaluate", str(tmp_path), *data)
 
 
 @pytest.mark.parametrize("name", ["Machine-Faults", "machine faults", "-faults", "a--b", "x" * 65])
