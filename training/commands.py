@@ -93,7 +93,8 @@ def _export(options: argparse.Namespace, _: str) -> None:
 
 
 def _evaluate(options: argparse.Namespace, command: str) -> None:
-    if options.run is not None:
+    named = options.task or options.checkpoint or options.data or options.folders
+    if options.run is not None and not named:
         config = load_config(options.run)
         key, source = ModelKey(config.task, config.name), config.source
         cache, root, out = config.cache, config.store, options.run / "report"
@@ -115,8 +116,9 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
 
 
 def _checkpoint_key(options: argparse.Namespace) -> ModelKey:
-    """Return the checkpoint that was named in place of a run."""
-    if not (options.task and options.checkpoint and (options.data or options.folders)):
+    """Return the checkpoint that was named in place of a run; raise RunError if none was."""
+    complete = options.task and options.checkpoint and (options.data or options.folders)
+    if options.run is not None or not complete:
         raise RunError(
             "name a RUN, or a checkpoint by --task, --checkpoint and --data or --folders"
         )

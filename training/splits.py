@@ -68,7 +68,7 @@ def default_held_out(recordings: Sequence[LabeledRecording], task: str, seed: in
 
 
 def held_out_of_all_tasks(recordings: Sequence[LabeledRecording], seed: int) -> Folds:
-    """Return what each task of `TASKS` holds out by default: pretraining must not hear it."""
+    """Return what each task of `TASKS` holds out by default, for pretraining."""
     folds: dict[str, Sequence[str]] = {}
     for name, task in TASKS.items():
         of_task = [recording for recording in recordings if recording.corpus in task.corpora]

@@ -6,18 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
-from training.corpora.labeled_recording import CorpusError, LabeledRecording
+from training.corpora.labeled_recording import Corpus, CorpusError, LabeledRecording
 from training.tasks import TASKS
 
 
-@dataclass(frozen=True)
-class TableCorpus:
+@dataclass(frozen=True, kw_only=True)
+class TableCorpus(Corpus):
     """A corpus whose labels and groups stand in a table with a header."""
 
-    name: str
-    folder: str
-    licence: str
-    citation: str
     label: str
     """column of the label"""
     group: str

@@ -1,8 +1,8 @@
 """Labelled recordings, the corpora that hold them, and the errors of reading one."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class LabeledRecording:
     corpus: str
     """name in `training.corpora.CORPORA`, or `folders`"""
     group: str
-    """what must not cross a split, unique over all corpora: a speaker or a source recording"""
+    """speaker or source recording, which must not cross a split; unique over all corpora"""
     fold: str
     """the official fold, or the speaker or source where the corpus has no folds"""
 
@@ -24,27 +24,21 @@ class CorpusError(ValueError):
     """A corpus is not laid out as its official download; the message names the file and row."""
 
 
-class Corpus(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Corpus(ABC):
     """A published corpus in the layout of its official download."""
 
-    @property
-    def name(self) -> str:
-        """Return the name that splits, cards and `--hold-out` use."""
-        ...
+    name: str
+    """in splits, in cards and for `--hold-out`"""
+    folder: str
+    """below `--data`"""
+    licence: str
+    """of the recordings, as their publisher says"""
+    citation: str
 
-    @property
-    def folder(self) -> str:
-        """Return the name of the corpus' folder below `--data`."""
-        ...
-
-    @property
-    def licence(self) -> str:
-        """Return what the recordings may be used for, as their publisher says."""
-        ...
-
+    @abstractmethod
     def load(self, root: Path) -> list[LabeledRecording]:
         """Read the corpus whose folder is `root`; raise CorpusError where it is not as expected."""
-        ...
 
 
 def is_hidden(path: Path) -> bool:

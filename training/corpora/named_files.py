@@ -6,19 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.corpora.labeled_recording import CorpusError, LabeledRecording, is_hidden
+from training.corpora.labeled_recording import Corpus, CorpusError, LabeledRecording, is_hidden
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class NamedFilesCorpus:
+@dataclass(frozen=True, kw_only=True)
+class NamedFilesCorpus(Corpus):
     """A corpus without a table of its own."""
 
-    name: str
-    folder: str
-    licence: str
-    citation: str
     glob: str
     """finds the recordings below the folder"""
     pattern: str

@@ -141,7 +141,7 @@ class WindowingExperiment:
         Raises:
             SplitError: the held-out folds do not occur or leave nothing to learn from.
             RunError: the output folder holds runs with other options, or the weights to start
-                from have heard a held-out recording.
+                from were trained on a held-out recording.
         """
         recipe = replace(
             RECIPES[TASK], crop_seconds=2.0, epochs=num_epochs, distillation_weight=0.0

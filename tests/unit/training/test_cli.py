@@ -1,6 +1,7 @@
 """The command line as its user meets it. A whole training is in tests/e2e and conftest."""
 
 import csv
+import importlib.util
 import json
 import shutil
 from collections import Counter
@@ -47,7 +48,10 @@ def test_every_command_has_help(
 def test_without_the_training_packages_it_says_what_to_do(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "lightning" else find(name)
+    )
     assert (
         "earshot: the training packages are missing: "
         "run `make training` in a checkout of Earshot" in fails(capsys, "tables")
@@ -83,6 +87,7 @@ def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path:
     assert "name a RUN, or a checkpoint by --task, --checkpoint" in fails(
         capsys, "evaluate", "--task", "emotion", *data
     )
+    assert "name a RUN, or a checkpoint by" in fails(capsys, "evaluate", str(tmp_path), *data)
 
 
 @pytest.mark.parametrize("name", ["Machine-Faults", "machine faults", "-faults", "a--b", "x" * 65])
