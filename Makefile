@@ -7,7 +7,7 @@ training_includes := serve
 dev_includes := serve training
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help serve test training lint bench faults soak dashboard schemathesis fuzz lock audit image clean
+.PHONY: help serve test training lint docs bench faults soak dashboard schemathesis fuzz lock audit image clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -29,6 +29,9 @@ lint: $(VENV)/.dev ## formatting, lint and types; of the page too, where there i
 		npx --yes --package typescript@5 tsc --project app/web; \
 	fi
 
+docs: $(VENV)/.dev ## write the tables of docs/ that come from the code
+	$(VENV)/bin/python -m docs.generate
+
 fuzz: $(VENV)/.fuzz ## fuzz each target for FUZZ_SECONDS; what is found is kept in build/fuzz/found
 	mkdir -p build/fuzz/found build/fuzz/decoder build/fuzz/multipart build/fuzz/transform
 	for target in decoder multipart transform; do \
@@ -37,7 +40,7 @@ fuzz: $(VENV)/.fuzz ## fuzz each target for FUZZ_SECONDS; what is found is kept 
 	done
 
 bench: $(VENV)/.bench ## measure speed, beside other servers (Linux, needs wrk)
-	for what in micro bare http formats process costs; do \
+	for what in micro model_only http formats process costs; do \
 		$(VENV)/bin/python -m bench.$$what || exit 1; \
 	done
 

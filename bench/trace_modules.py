@@ -1,10 +1,11 @@
-"""List our modules that an upload passes between its last byte and the answer's JSON.
+"""List our modules that an upload passes from its bytes to the answer's JSON.
 
 python -m bench.trace_modules [--task TASK] [--file FILE]
 
-A WAV is posted to the application in this process while every call of a function of ours is
-watched. A module carries the upload where one of its functions is given, holds or returns the
-file's bytes, samples, spectrograms, outputs or the prediction that is made of them.
+A WAV is posted to the application in this process. From the moment that its bytes are complete,
+every call of a function of ours is watched. A module carries the upload where one of its functions
+is given, holds or returns the bytes, samples, spectrograms, outputs or the prediction that is made
+of them. The module that reads the body off the connection comes before, and is not counted.
 """
 
 import argparse
@@ -19,7 +20,6 @@ from typing import Any
 import numpy as np
 from fastapi.testclient import TestClient
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import app
 import earshot
@@ -35,36 +35,30 @@ _FEWEST_VALUES = 10
 
 
 class ModuleTracer:
-    """Watches an ASGI application while it answers, from the last byte of a body on."""
+    """Watches the functions that run from the complete bytes of an upload to its answer."""
 
-    def __init__(self, application: ASGIApp) -> None:
-        self._application = application
-        self._is_on = False
+    def __init__(self, recording: bytes) -> None:
+        self._recording = recording
+        self._reader: str | None = None
+        """the module that has read the body, once it has"""
         self.running: set[str] = set()
         """modules of which a function ran"""
         self.carrying: dict[str, set[str]] = {}
         """modules of which a function carried the upload -> those functions"""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
-
-        async def receive_and_begin() -> Message:
-            message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body"):
-                self._is_on = True
-            return message
-
-        await self._application(scope, receive_and_begin, send)
-
     def profile(self, frame: FrameType, event: str, value: Any) -> None:
         """Note a call or a return; for `sys.setprofile`."""
-        if not self._is_on or event not in ("call", "return"):
+        if event not in ("call", "return") or frame.f_code.co_name == "<module>":
             return
         if frame.f_code is Response.__init__.__code__:  # the JSON is there
-            self._is_on = False
+            self._reader = None
             return
         module = _module_of(frame.f_code.co_filename)
-        if module is None or frame.f_code.co_name == "<module>":
+        if module is None or module == self._reader:
+            return
+        if self._reader is None:
+            if event == "return" and isinstance(value, bytes) and value == self._recording:
+                self._reader = module
             return
         self.running.add(module)
         values = value if event == "return" else list(frame.f_locals.values())
@@ -88,8 +82,8 @@ def carries_upload(value: object, depth: int) -> bool:
     return depth > 0 and any(carries_upload(part, depth - 1) for part in parts)
 
 
-def make_wav(seconds: int = 8, sample_rate: int = 16_000) -> bytes:
-    """Make a WAV of noise, mono: of several clips, so that it gets segments."""
+def make_wav(seconds: int = 3, sample_rate: int = 16_000) -> bytes:
+    """Make a WAV of noise, mono: of one clip, as most uploads are."""
     noise = np.random.default_rng(0).integers(-10_000, 10_000, seconds * sample_rate)
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
@@ -102,9 +96,9 @@ def make_wav(seconds: int = 8, sample_rate: int = 16_000) -> bytes:
 
 def trace(task: str, recording: bytes) -> ModuleTracer:
     """Classify a recording in this process, as the whole body of a request, and trace it."""
-    tracer = ModuleTracer(create_app())
+    tracer = ModuleTracer(recording)
     threading.setprofile(tracer.profile)
-    with TestClient(tracer) as client:
+    with TestClient(create_app()) as client:
         # The first request starts threads and loads modules.
         for _ in range(2):
             tracer.running.clear()
@@ -120,7 +114,7 @@ def main() -> None:
     """Trace an upload and print the modules."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", default="urban-sound")
-    parser.add_argument("--file", type=Path, help="the recording (default: 8 s of noise)")
+    parser.add_argument("--file", type=Path, help="the recording (default: 3 s of noise)")
     options = parser.parse_args()
     recording = make_wav() if options.file is None else options.file.read_bytes()
     tracer = trace(options.task, recording)

@@ -6,7 +6,7 @@ That is memory, for its upload, and time, for its client to send it.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from app.api.problems import ProblemError, overloaded, too_slow
@@ -54,31 +54,29 @@ class AdmissionSlot:
         self._running_timeout: asyncio.Timeout | None = None
         self._is_preempted = False
 
-    async def read(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield the chunks of `body` until the timeout.
-
-        Only the time that is spent waiting for the client counts.
+    @asynccontextmanager
+    async def waiting_for_client(self) -> AsyncIterator[None]:
+        """Limit the time that the body of a `with` statement waits for the client.
 
         Raises ProblemError where the client is too slow: 408, or 503 where another request
         preempted the slot.
         """
-        while True:
-            remaining = self._timeout.remaining(self._received, self._waited)
-            self._waiting_since = began = time.monotonic()
-            try:
-                async with asyncio.timeout(remaining) as self._running_timeout:
-                    chunk = await anext(body, None)
-            except TimeoutError:
-                raise self._too_slow() from None
-            finally:
-                self._waiting_since = self._running_timeout = None
-                self._waited += time.monotonic() - began
-            if self._is_preempted:
-                raise self._too_slow()
-            if chunk is None:
-                return
-            self._received += len(chunk)
-            yield chunk
+        remaining = self._timeout.remaining(self._received, self._waited)
+        self._waiting_since = began = time.monotonic()
+        try:
+            async with asyncio.timeout(remaining) as self._running_timeout:
+                yield
+        except TimeoutError:
+            raise self._too_slow() from None
+        finally:
+            self._waiting_since = self._running_timeout = None
+            self._waited += time.monotonic() - began
+        if self._is_preempted:
+            raise self._too_slow()
+
+    def count_received(self, count: int) -> None:
+        """Extend the timeout by so many bytes that have come."""
+        self._received += count
 
     def reserve(self, count: int) -> None:
         """Reserve so many bytes more of memory, or return some where `count` is negative.

@@ -13,7 +13,7 @@ from starlette.routing import Match
 
 from app.api.problem_types import PROBLEM_TYPES
 from app.checkpoints.store import CheckpointError
-from app.decoding.errors import AudioError
+from app.decoding.errors import AudioError, SilentAudioError
 from app.inference.batcher import OverloadedError
 from app.inference.class_activation import ClipNumberError
 from app.music.library import GenreError
@@ -43,9 +43,11 @@ _HEADERS = {
     },
 }
 
+_AUDIO_PROBLEMS = (kind.problem_type for kind in AudioError.__subclasses__())
 BODY_PROBLEMS = (
-    *("unsupported-format", "corrupt", "undecodable", "empty", "invalid-samples"),
-    *("recording-too-long", "file-too-large", "incomplete-body", "too-slow"),
+    # Silence is answered, but for routes that show something of the recording.
+    *(name for name in _AUDIO_PROBLEMS if name != SilentAudioError.problem_type),
+    *("file-too-large", "incomplete-body", "too-slow"),
     *("invalid-parameter", "overloaded", "deadline", "draining"),
 )
 """types of problems of a route whose body is a recording"""

@@ -54,7 +54,7 @@ class AppState:
             settings.models_dir,
             settings.engine_config,
             reader=RecordingReader(settings.audio_limits, self.decoder_pool),
-            run_in_thread=self.run_in_thread,
+            run_in_thread=partial(anyio.to_thread.run_sync, limiter=self.threads),
             instrumentation=self.metrics,
         )
         self.render_reader = RecordingReader(settings.render_limits, self.decoder_pool)

@@ -2,9 +2,9 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
@@ -16,8 +16,6 @@ from app.api.multipart import FIELD, FilePart, FilePartParser
 from app.api.problems import ProblemError, deadline_exceeded
 from app.api.state import AppState
 from app.settings import Settings
-
-T = TypeVar("T")
 
 _BINARY = {
     "type": "string",
@@ -64,6 +62,7 @@ class Upload:
         self._request = request
         self._slot = slot
         self._settings = settings
+        self._is_disconnected = False
 
     async def read_recording(self) -> bytes:
         """Read the one recording of the request.
@@ -118,33 +117,34 @@ class Upload:
         """Return the memory of a file that is not held any more."""
         self._slot.reserve(-len(file.content or b""))
 
-    async def with_deadline(self, work: Awaitable[T]) -> T:
-        """Wait for `work`, but no longer than its deadline or its client.
+    @asynccontextmanager
+    async def deadline(self) -> AsyncIterator[None]:
+        """Limit the body of a `with` statement, which makes the answer, in time.
 
-        The body must have been read.
+        The upload must have been read. The answer is cancelled, too, when its client is gone.
 
         Raises:
             ProblemError: (503) the deadline passed.
             ClientDisconnect: nobody is there any more to read the answer.
         """
         seconds = self._settings.request_timeout_seconds
-        task = asyncio.ensure_future(work)
-        disconnected = asyncio.ensure_future(self._wait_for_disconnect())
-        both = (task, disconnected)
         try:
-            await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if task.done():
-                return task.result()
-            if disconnected.done():
-                raise ClientDisconnect
-            raise deadline_exceeded(seconds)
-        finally:
-            for future in both:
-                future.cancel()
+            async with asyncio.timeout(seconds) as timeout:
+                watch = asyncio.create_task(self._expire_on_disconnect(timeout))
+                try:
+                    yield
+                finally:
+                    watch.cancel()
+        except TimeoutError:
+            if self._is_disconnected:
+                raise ClientDisconnect from None
+            raise deadline_exceeded(seconds) from None
 
-    async def _wait_for_disconnect(self) -> None:
+    async def _expire_on_disconnect(self, timeout: asyncio.Timeout) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":
             pass
+        self._is_disconnected = True
+        timeout.reschedule(asyncio.get_running_loop().time())
 
     async def _read_form_file(self) -> bytes:
         limit = self._settings.max_upload_bytes
@@ -172,7 +172,13 @@ class Upload:
         if declared.isdecimal() and int(declared) > body_limit:
             raise file_too_large(reported_limit)
         received = 0
-        async for chunk in self._slot.read(self._request.stream()):
+        body = self._request.stream()
+        while True:
+            async with self._slot.waiting_for_client():
+                chunk = await anext(body, None)
+            if chunk is None:
+                return
+            self._slot.count_received(len(chunk))
             received += len(chunk)
             if received > body_limit:
                 raise file_too_large(reported_limit)

@@ -12,12 +12,11 @@ from app.audio.clips import SILENCE_DBFS, is_silent
 from app.decoding.errors import EmptyAudioError, InvalidSamplesError, SilentAudioError
 from app.decoding.limits import AudioLimits
 from app.decoding.pool import DecoderPool
-from app.decoding.sndfile import open_sndfile
+from app.decoding.sndfile import is_decoded_by_libsndfile, open_sndfile
 from app.decoding.source import (
     AudioMetadata,
     AudioOpener,
     AudioSource,
-    is_decoded_by_libsndfile,
 )
 
 # Some programs write float WAV in the range of 16-bit integers; beyond this no scale makes sense.

@@ -30,6 +30,12 @@ _INT16_STEP = np.float32(1 / 32_768)
 # 2^31 or 2^32 in its place.
 _PLACEHOLDER_SIZE = 0x7FFF_0000
 
+_WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"BW64")
+_W64_MAGIC, _AIFF_MAGIC = b"riff", b"FORM"
+_OGG_CODEC = 28  # offset of the codec's own header in the first page (RFC 3533, section 6)
+# Of STREAMINFO, the last 36 bits before the MD5 sum (RFC 9639, section 8.2).
+_FLAC_TOTAL_SAMPLES = slice(18, 26)
+
 
 class _Memory(io.BytesIO):
     """A file in memory that stays where it is when it is sent before its beginning.
@@ -90,6 +96,23 @@ class SndfileSource:
         # are, all samples are read at once, and NumPy makes the same numbers of them.
         pcm: NDArray[np.int16] = self._file.read(BLOCK_FRAMES, dtype="int16", always_2d=True)
         return np.multiply(pcm, _INT16_STEP, dtype=np.float32)
+
+
+def is_decoded_by_libsndfile(data: bytes) -> bool:
+    """Return whether libsndfile decodes a file with these first bytes; otherwise FFmpeg does.
+
+    libsndfile knows MP3 too, but writes what it thinks of a damaged one to stderr, line after
+    line, and stops where it guesses that one without a length ends. It cannot read FLAC in Ogg,
+    and fails at the end of a FLAC of unknown length, as programs write it to a pipe.
+    """
+    magic = data[:4]
+    if magic == b"OggS":
+        return data[_OGG_CODEC:].startswith((b"\x01vorbis", b"OpusHead"))
+    if magic == b"fLaC":
+        return int.from_bytes(data[_FLAC_TOTAL_SAMPLES]) % (1 << 36) > 0
+    if magic in _WAV_MAGIC:
+        return data[8:12] == b"WAVE"
+    return magic in (_W64_MAGIC, _AIFF_MAGIC)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""An opened recording as every decoder offers it, and the choice of the decoder."""
+"""An opened recording as every decoder offers it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -12,12 +12,6 @@ from app.decoding.errors import CorruptAudioError
 
 BLOCK_FRAMES = 1 << 18
 """of a block: a few seconds, so that a short recording is one block and a long one is not held"""
-
-_WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"BW64")
-_W64_MAGIC, _AIFF_MAGIC = b"riff", b"FORM"
-_OGG_CODEC = 28  # offset of the codec's own header in the first page (RFC 3533, section 6)
-# Of STREAMINFO, the last 36 bits before the MD5 sum (RFC 9639, section 8.2).
-_FLAC_TOTAL_SAMPLES = slice(18, 26)
 
 
 @dataclass(frozen=True)
@@ -52,23 +46,6 @@ class AudioSource(Protocol):
 
 AudioOpener = Callable[[bytes], AbstractContextManager[AudioSource]]
 """opens a file held in memory; raises an AudioError where it cannot"""
-
-
-def is_decoded_by_libsndfile(data: bytes) -> bool:
-    """Return whether libsndfile decodes a file with these first bytes; otherwise FFmpeg does.
-
-    libsndfile knows MP3 too, but writes what it thinks of a damaged one to stderr, line after
-    line, and stops where it guesses that one without a length ends. It cannot read FLAC in Ogg,
-    and fails at the end of a FLAC of unknown length, as programs write it to a pipe.
-    """
-    magic = data[:4]
-    if magic == b"OggS":
-        return data[_OGG_CODEC:].startswith((b"\x01vorbis", b"OpusHead"))
-    if magic == b"fLaC":
-        return int.from_bytes(data[_FLAC_TOTAL_SAMPLES]) % (1 << 36) > 0
-    if magic in _WAV_MAGIC:
-        return data[8:12] == b"WAVE"
-    return magic in (_W64_MAGIC, _AIFF_MAGIC)
 
 
 def require_whole_ogg(data: bytes) -> None:

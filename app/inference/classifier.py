@@ -114,12 +114,14 @@ class Classifier:
         prediction = await self.predict_recording(data, options, on_progress=on_progress)
         card, rejection = self.card, prediction.rejection
         whole = rank_labels(prediction.probabilities, rejection, card.labels, options.top_k)
-        segments = segment_recording(
-            prediction.clips,
-            card,
-            seconds=prediction.audio.seconds,
-            min_duration=options.min_segment_seconds,
-        )
+        segments = None
+        if len(prediction.clips.starts) > 1:
+            segments = segment_recording(
+                prediction.clips,
+                card,
+                seconds=prediction.audio.seconds,
+                min_duration=options.min_segment_seconds,
+            )
         return Classification(
             task=card.task,
             label=whole.label,

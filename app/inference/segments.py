@@ -49,8 +49,8 @@ class LabelSpan:
 
 def segment_recording(
     clips: ClipPredictions, card: Card, *, seconds: float, min_duration: float
-) -> list[Segment] | None:
-    """Return the segments of a recording of several clips, None of a single one.
+) -> list[Segment]:
+    """Return the segments of a recording of several clips.
 
     Args:
         clips: predictions for the clips.
@@ -58,8 +58,6 @@ def segment_recording(
         seconds: duration of the recording.
         min_duration: of a segment, seconds.
     """
-    if len(clips.starts) == 1:
-        return None
     # The reasons for having no label are labels too, behind the card's.
     of_reasons = np.array(
         [[reason == each for each in _REASONS] for reason in clips.rejections], np.float32

@@ -107,7 +107,8 @@ def test_every_problem_has_an_example(client: httpx.Client) -> None:
     assert told == set(PROBLEM_TYPES) - elsewhere - {"too-many-files"} | {"about:blank"}
 
 
-def test_bare_paths_are_aliases(client: httpx.Client) -> None:
-    assert client.get("/models").json() == client.get("/models").json()
+def test_every_route_stands_once(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    assert {path for path in paths if not path.startswith("/")} == {"/healthz", "/readyz"}
+    assert "/models" in paths
+    assert not any(path.startswith("/v1") for path in paths)
+    assert client.get("/v1/models").status_code == 404

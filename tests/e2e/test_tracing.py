@@ -48,7 +48,7 @@ def collector() -> Iterator[Collector]:
 
 
 def test_a_request_and_its_stages_are_spans(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("opentelemetry.sdk", reason="the extra `telemetry` is not installed")
+    pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry is not installed")
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (  # noqa: PLC0415
         ExportTraceServiceRequest,
@@ -71,7 +71,7 @@ def test_a_request_and_its_stages_are_spans(monkeypatch: pytest.MonkeyPatch) -> 
         requests = []
         while not server.received.empty():
             path, body = server.received.get()
-            assert path == "/traces"
+            assert path == "/v1/traces"
             assert b"secret" not in body
             requests.append(ExportTraceServiceRequest.FromString(body))
     resources = [resource for request in requests for resource in request.resource_spans]
@@ -109,7 +109,7 @@ def test_a_request_and_its_stages_are_spans(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_collector_that_is_away_disturbs_nobody() -> None:
-    pytest.importorskip("opentelemetry.sdk", reason="the extra `telemetry` is not installed")
+    pytest.importorskip("opentelemetry.sdk", reason="OpenTelemetry is not installed")
     with serve(models_dir=STORE, preload="none", otlp_endpoint="http://127.0.0.1:9") as client:
         assert post(client, WAV).status_code == 200
 
@@ -126,5 +126,5 @@ def test_an_endpoint_without_the_packages_is_a_clear_error() -> None:
     assert process.returncode == 1
     assert process.stderr == (
         "EARSHOT_OTLP_ENDPOINT is set, but the packages that send traces are missing; "
-        "install them with: pip install 'earshot[telemetry]'\n"
+        "install opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http\n"
     )

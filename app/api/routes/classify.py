@@ -49,9 +49,8 @@ async def classify(
         async with accept_upload(request, state) as upload:
             classifier = await state.registry.get(key)
             data = await upload.read_recording()
-            answer = await upload.with_deadline(
-                classifier.classify_recording(data, options, on_progress)
-            )
+            async with upload.deadline():
+                answer = await classifier.classify_recording(data, options, on_progress)
         state.metrics.count_prediction(*key, answer.label, answer.audio.seconds)
         return answer
 

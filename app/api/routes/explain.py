@@ -70,14 +70,11 @@ async def explain(
         label_index = None if label is None else _label_index(card, label)
         # Before the upload: meanwhile the store may come to hold another checkpoint.
         mapper = await state.run_in_thread(state.cam_cache.get, card)
-        prediction = await upload.with_deadline(
-            classifier.predict_recording(
-                await upload.read_recording(),
-                ClassifyOptions(),
-                reader=state.render_reader,
-                keep_samples=True,
+        data = await upload.read_recording()
+        async with upload.deadline():
+            prediction = await classifier.predict_recording(
+                data, ClassifyOptions(), reader=state.render_reader, keep_samples=True
             )
-        )
         explanation = await state.run_in_thread(
             explain_clip,
             card,

@@ -104,9 +104,8 @@ async def huggingface(
         else:
             # The client names no content type for bytes that came without a file name.
             data, top_k = await upload.read_body(), _TOP_K
-        answer = await upload.with_deadline(
-            classifier.classify_recording(data, ClassifyOptions(top_k))
-        )
+        async with upload.deadline():
+            answer = await classifier.classify_recording(data, ClassifyOptions(top_k))
     state.metrics.count_prediction(*key, answer.label, answer.audio.seconds)
     return [LabelScore(label=entry.label, score=entry.probability) for entry in answer.ranked]
 

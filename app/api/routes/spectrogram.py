@@ -96,12 +96,13 @@ async def recording_spectrogram(
     """Show the spectrogram of one recording, sent as to `/classify`, up to 11 kHz."""
     windows = (query.window,) if compare is None else WINDOWS
 
-    async def work(data: bytes) -> bytes:
-        async with state.render_reader.open(data, sample_rate=SAMPLE_RATE) as stream:
-            return await state.run_in_thread(_render_recording, stream, windows, query)
-
     async with accept_upload(request, state) as upload:
-        content = await upload.with_deadline(work(await upload.read_recording()))
+        data = await upload.read_recording()
+        async with (
+            upload.deadline(),
+            state.render_reader.open(data, sample_rate=SAMPLE_RATE) as stream,
+        ):
+            content = await state.run_in_thread(_render_recording, stream, windows, query)
     return Response(content, media_type=query.media_type)
 
 
