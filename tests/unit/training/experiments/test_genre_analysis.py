@@ -165,7 +165,7 @@ def test_an_unreadable_file_is_reported_and_counted(
     broken = library / "noise" / "broken.wav"
     [skipped] = written[0].skipped
     assert (skipped.genre, skipped.file) == ("noise", str(broken))
-    assert "Format not recognised; send WAV" in skipped.reason
+    assert "not sound in a format that is accepted" in skipped.reason
     assert len(written[0].genres["noise"].recordings) == 1
     with caplog.at_level(logging.WARNING):
         analyze_genres({"noise": [broken, library / "noise" / "a.wav"]})
