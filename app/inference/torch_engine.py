@@ -36,7 +36,7 @@ class TorchEngine:
         if checkpoint.weights is None:
             raise MissingCheckpointError(
                 f"{checkpoint.key} has no {WEIGHTS}, which the torch engine "
-                "needs: export it by `earshot export --weights`, or set EARSHOT_ENGINE=openvino"
+                "needs: export it by `earshot export RUN --weights`, or set EARSHOT_ENGINE=openvino"
             )
         self._device = torch.device("cuda" if has_gpu() else "cpu")
         network = _network(card.output_size)

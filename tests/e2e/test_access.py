@@ -201,7 +201,7 @@ def test_a_client_may_only_ask_so_often(guarded: ServerClient) -> None:
     """Last in this file: it empties a client's bucket."""
     responses = [guarded.get("/models", headers=bearer(ADMIN)) for _ in range(52)]
     refused = [response for response in responses if response.status_code != 200]
-    assert "more often than is allowed" in problem(refused[0], 429, "too-many-requests")
+    assert "more requests than are allowed" in problem(refused[0], 429, "too-many-requests")
     assert 1 <= int(refused[0].headers["retry-after"]) <= 10
     with (
         pytest.raises(InvalidStatus) as error,

@@ -83,7 +83,7 @@ def test_the_whole_length_may_be_unknown(client: httpx.Client) -> None:
 )
 def test_accept_has_to_name_them(client: httpx.Client, accept: str) -> None:
     headers = {"content-type": OCTETS, "accept": accept}
-    response = client.post(f"/v1{URBAN}", content=WAV, headers=headers)
+    response = client.post(URBAN, content=WAV, headers=headers)
     assert response.text.startswith('event: progress\ndata: {"seconds":2.0,"total":2.0}\n\n')
     for other in ("*/*", "text/*", "application/json"):
         response = client.post(URBAN, content=WAV, headers=headers | {"accept": other})
@@ -208,7 +208,7 @@ def test_a_server_that_stops_finishes_what_has_begun(siren_store: Path) -> None:
             lines = response.iter_lines()
             assert next(lines) == "event: progress"
             client.signal(signal.SIGTERM)
-            assert "event: answer" in list(lines)
+            assert "event: result" in list(lines)
         client.wait()
 
 

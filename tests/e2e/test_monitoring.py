@@ -84,8 +84,8 @@ def log_entry(client: ServerClient, request_id: str) -> dict[str, Any]:
 
 def test_requests_are_counted_by_template(server: ServerClient) -> None:
     def work() -> None:
-        for path in (URBAN, f"/v1{URBAN}", URBAN):
-            assert post(server, WAV, path).status_code == 200
+        for _ in range(3):
+            assert post(server, WAV).status_code == 200
         assert post(server, b"no sound").status_code == 415
         assert server.get(URBAN).status_code == 405
         for path in ("/nothing", "/nothing/else"):
@@ -244,7 +244,7 @@ def test_the_dashboard_asks_for_what_is_exported(server: ServerClient) -> None:
 
 def test_a_request_is_a_line_of_json(server: ServerClient) -> None:
     headers = {"X-Request-ID": "my.request_1", "traceparent": f"00-{TRACE}-{PARENT}-01"}
-    response = post(server, WAV, f"/v1{URBAN}", headers=headers)
+    response = post(server, WAV, headers=headers)
     assert response.headers["x-request-id"] == "my.request_1"
     entry = log_entry(server, "my.request_1")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entry.pop("time"))
