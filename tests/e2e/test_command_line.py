@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bench.servers import end
+from bench.servers import stop
 from earshot.cli import TRAINING_COMMANDS, main
 from tests.e2e.test_classify import post
 from tests.support.serving import Log, ServerClient
@@ -192,7 +192,7 @@ def test_the_service_runs_with_the_options(trained_store: Path, tmp_path: Path) 
         models = httpx.get(f"{log.address}/models", timeout=60).json()["models"]
         assert [(model["task"], model["name"]) for model in models] == [("urban-sound", "hann")]
     finally:
-        end(process)
+        stop(process)
 
 
 @pytest.mark.parametrize("format_", ["table", "json", "csv"])

@@ -19,7 +19,9 @@ def test_an_upload_passes_few_modules() -> None:
     modules = re.findall(r"^\| ((?:app|earshot)\S+) \|", output, re.M)
     assert output.startswith(f"{len(modules)} modules carry the upload:")
     assert len(modules) <= MOST_MODULES
-    assert {"app.api.routes.classify", "app.decoding.recording", "app.inference.engine"} <= set(modules)
+    assert {"app.api.routes.classify", "app.decoding.recording", "app.inference.engine"} <= set(
+        modules
+    )
 
 
 @pytest.mark.parametrize(
