@@ -10,7 +10,7 @@ from fastapi import Depends, Query
 from numpy.typing import NDArray
 
 from app.audio.stft import WindowName
-from app.rendering.options import (
+from app.rendering.spectrogram import (
     MEDIA_TYPES,
     ColourMap,
     FrequencyAxis,

@@ -15,7 +15,7 @@ from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullLocato
 from numpy.typing import NDArray
 
 from app.audio.mel import hz_to_mel, mel_to_hz
-from app.rendering.options import FrequencyAxis, Panel, PictureFormat, RenderOptions
+from app.rendering.spectrogram import FrequencyAxis, Panel, PictureFormat, RenderOptions
 
 _DPI = 100
 _LOWEST_HZ = 30.0

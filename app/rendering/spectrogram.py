@@ -1,6 +1,10 @@
-"""Compute spectrograms in decibels, with their axes, no wider than they can be shown."""
+"""Spectrograms in decibels, no wider than they can be shown, and the options of their pictures.
+
+Without matplotlib: that is loaded to draw alone.
+"""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +16,15 @@ SAMPLE_RATE = 22_050
 """Hz: enough for every octave that is sung or played, and half the work of 44.1 kHz"""
 N_FFT = 2048
 HOP_LENGTH = 512
+
+ColourMap = Literal["magma", "inferno", "viridis", "cividis", "gray"]
+FrequencyAxis = Literal["log", "linear", "mel"]
+PictureFormat = Literal["png", "svg", "webp"]
+MEDIA_TYPES: dict[PictureFormat, str] = {
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "webp": "image/webp",
+}
 
 # Power of a full-scale sine is about (n_fft / 4)^2; nothing audible lies this far below.
 _FLOOR = 1e-10
@@ -31,6 +44,29 @@ class Spectrogram:
     """dB, 0 the loudest point, shape `[rows, columns]`"""
     column_seconds: float
     """from the centre of a column to the next"""
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """The look of a picture."""
+
+    width: int = 1000
+    """pixels"""
+    height: int = 500
+    """pixels"""
+    format: PictureFormat = "png"
+    colour_map: ColourMap = "magma"
+    frequency_axis: FrequencyAxis = "log"
+    top_db: float = 80.0
+    """dB shown below the loudest point"""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One spectrogram and its title."""
+
+    title: str
+    spectrogram: Spectrogram
 
 
 def compute_spectrogram(

@@ -14,7 +14,7 @@ from app.audio.log_mel import LogMelConfig, mel_frequencies, mel_power, power_to
 from app.checkpoints.card import Card
 from app.inference.class_activation import STRIDE, ClipExplanation, explain_clip
 from app.inference.classifier import ClassifyOptions
-from app.rendering.options import MEDIA_TYPES, PictureFormat, RenderOptions
+from app.rendering.spectrogram import MEDIA_TYPES, PictureFormat, RenderOptions
 from earshot.schemas import CheckpointRef, ExplainedClip, Explanation
 
 router = APIRouter(tags=["classify"])

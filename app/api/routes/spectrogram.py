@@ -24,8 +24,7 @@ from app.audio.stft import WINDOWS, WindowName
 from app.decoding.limits import AudioLimits
 from app.decoding.recording import MonoStream, RecordingReader
 from app.music.library import MAX_SECONDS, GenreError, GenreLibrary, track_title
-from app.rendering.options import Panel
-from app.rendering.spectrogram import SAMPLE_RATE, Spectrogram, compute_spectrogram
+from app.rendering.spectrogram import SAMPLE_RATE, Panel, Spectrogram, compute_spectrogram
 
 router = APIRouter(tags=["spectrogram"])
 

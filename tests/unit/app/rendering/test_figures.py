@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from app.rendering.figures import draw_activation_map
-from app.rendering.options import RenderOptions
+from app.rendering.spectrogram import RenderOptions
 
 
 def draw(class_map: np.ndarray, db: np.ndarray) -> np.ndarray:
