@@ -163,8 +163,8 @@ def main() -> None:
     print(f"checkpoint {answer.checkpoint.name} {answer.checkpoint.version}\n")
     print(comparison_table(expected, found))
     sounds = [span for span in expected if span.label]
-    gaps = [span for span in expected if not span.label]
-    print(f"\nsounds: {_summary(sounds, found)}; gaps: {_summary(gaps, found)};")
+    silences = [span for span in expected if not span.label]
+    print(f"\nsounds: {_summary(sounds, found)}; gaps: {_summary(silences, found)};")
     print(f"together: {_summary(expected, found)}")
 
 

@@ -1,4 +1,4 @@
-"""What all tests share: where real recordings are, where there are any."""
+"""Fixtures that all tests share: where real recordings are, where there are any."""
 
 import os
 import subprocess

@@ -34,7 +34,7 @@ _VALIDATIONS = 4
 
 @dataclass(frozen=True)
 class Schedule:
-    """What the random numbers and the learning rates of a run depend on."""
+    """The settings of a run that its random numbers and learning rates follow from."""
 
     seed: int
     pretrained: bool

@@ -87,11 +87,11 @@ def expected_calibration_error(
     confidence = probabilities.max(axis=1)
     is_right = probabilities.argmax(axis=1) == y_true
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [
+    differences = [
         abs(is_right[bins == b].mean() - confidence[bins == b].mean()) * np.mean(bins == b)
         for b in np.unique(bins)
     ]
-    return float(sum(gaps))
+    return float(sum(differences))
 
 
 def auroc(in_distribution: NDArray[np.float32], ood: NDArray[np.float32]) -> float:

@@ -50,7 +50,7 @@ class RunConfig(FrozenModel):
 
 
 class RunRecord(FrozenModel):
-    """What a finished run made: written beside its weights."""
+    """The labels and the input of a finished run: written beside its weights."""
 
     labels: tuple[str, ...]
     input: LogMelConfig

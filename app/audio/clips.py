@@ -15,7 +15,7 @@ SILENCE_DBFS = -80.0
 _SILENCE = 10 ** (SILENCE_DBFS / 20)
 
 MIN_TAIL_FRACTION = 1 / 64
-"""Of a clip: a shorter tail of a recording is no clip of its own.
+"""The fraction of a clip below which a recording's tail is no clip of its own.
 
 It adds nothing that could be heard, and encoders pad what they encode by as much.
 """
@@ -134,14 +134,14 @@ def clip_blocks(
         config: length and hop of clips, and parameters of spectrograms.
         clips: in each block but the last, at least 1.
     """
-    cut = iter_clips(blocks, config.clip_samples, config.clip_hop_samples, config.padding)
-    batch = list(islice(cut, clips))
+    pieces = iter_clips(blocks, config.clip_samples, config.clip_hop_samples, config.padding)
+    batch = list(islice(pieces, clips))
     while batch:
         starts = [start / config.sample_rate for start, _ in batch]
         spectrograms = np.stack([log_mel(clip, config) for _, clip in batch])[:, None]
         silent, partially_silent = np.array([_silence(clip) for _, clip in batch]).T
         # One that is not full is the last: a short recording is known to end without asking.
-        batch = list(islice(cut, clips)) if len(batch) == clips else []
+        batch = list(islice(pieces, clips)) if len(batch) == clips else []
         yield ClipBlock(starts, spectrograms, silent, partially_silent, last=not batch)
 
 

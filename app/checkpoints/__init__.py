@@ -1,1 +1,1 @@
-"""What a checkpoint is: its labels, its card, and the store on disk."""
+"""Checkpoints: their labels, their cards, and the store on disk."""

@@ -1,4 +1,4 @@
-"""What a schema cannot say: recordings that the routes accept. Loaded by `schemathesis.toml`."""
+"""Recordings that the routes accept, which a schema cannot give; see `schemathesis.toml`."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""What files do to the processes that decode them, seen from outside."""
+"""Files and the processes that decode them, seen from outside."""
 
 import fcntl
 import os
@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 60
 
 @pytest.fixture(scope="module")
 def client(siren_store: Path) -> Iterator[ServerClient]:
-    """Of a server with one decoder."""
+    """A client of a server with one decoder."""
     with serve(models_dir=siren_store, decoder_processes=1) as client:
         yield client
 

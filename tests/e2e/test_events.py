@@ -126,15 +126,15 @@ def test_what_goes_wrong_later_is_an_event_and_counted(client: httpx.Client) -> 
     assert refused() == before + 2
 
 
-def classify_waiting(address: str, content: bytes, told: list[Progress]) -> Classification:
+def classify_waiting(address: str, content: bytes, reported: list[Progress]) -> Classification:
     with Client(address) as client:
-        return client.classify("urban-sound", content, on_progress=told.append)
+        return client.classify("urban-sound", content, on_progress=reported.append)
 
 
-def classify_awaiting(address: str, content: bytes, told: list[Progress]) -> Classification:
+def classify_awaiting(address: str, content: bytes, reported: list[Progress]) -> Classification:
     async def ask() -> Classification:
         async with AsyncClient(address) as client:
-            return await client.classify("urban-sound", content, on_progress=told.append)
+            return await client.classify("urban-sound", content, on_progress=reported.append)
 
     return asyncio.run(ask())
 
@@ -143,19 +143,19 @@ def classify_awaiting(address: str, content: bytes, told: list[Progress]) -> Cla
 def test_the_clients_are_told(
     client: ServerClient, classify: Callable[..., Classification]
 ) -> None:
-    address, told = str(client.base_url), []
-    answer = classify(address, LONG, told)
+    address, reported = str(client.base_url), []
+    answer = classify(address, LONG, reported)
     assert answer.model_dump(exclude_defaults=True) == json.loads(
         client.post(URBAN, files={"file": LONG}).text
     )
     # Blocks of eight clips of 2 s, a second apart.
-    assert [each.seconds for each in told] == [9, 17, 25, 33, 41, 48]
-    assert {each.total for each in told} == {SECONDS}
+    assert [each.seconds for each in reported] == [9, 17, 25, 33, 41, 48]
+    assert {each.total for each in reported} == {SECONDS}
     with pytest.raises(EarshotError, match="damaged after") as error:
-        classify(address, bytes(DAMAGED), told)
-    assert (error.value.problem.status, len(told) > 6) == (422, True)
+        classify(address, bytes(DAMAGED), reported)
+    assert (error.value.problem.status, len(reported) > 6) == (422, True)
     with pytest.raises(EarshotError) as error:
-        classify(address, b"a poem" * 99, told)
+        classify(address, b"a poem" * 99, reported)
     assert error.value.problem.type == "/problems/unsupported-format"
 
 

@@ -46,7 +46,7 @@ def test_the_maps_of_all_labels_give_the_answer(shipped: ServerClient) -> None:
 
 
 def test_the_whole_answer(shipped: ServerClient) -> None:
-    """Of a recording of three clips, of which the last is looked at."""
+    """The last of three clips is explained."""
     long = encode(make("siren", 7, seconds=7.0))
     response = post(shipped, long, format="json", clip=3)
     assert response.headers["content-type"] == "application/json"

@@ -144,7 +144,7 @@ def test_not_ready_first_closed_later_and_cut_off_at_last(root: Path) -> None:
 
 
 def heard(client: ServerClient, path: str = URBAN, **query: str) -> tuple[str, str]:
-    """What is answered, and the version of the checkpoint that answers."""
+    """Return an answer and the version of the checkpoint that gave it."""
     answer = client.post(path, files={"file": SIREN}, params=query).json()
     return answer["label"], answer["checkpoint"]["version"]
 

@@ -1,4 +1,4 @@
-"""What a running server says of itself: figures and log."""
+"""Metrics and logs of a running server."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What README.md shows can be typed as it stands, and is answered as it says."""
+"""The commands of README.md can be typed as they stand, and give the answers that it shows."""
 
 import contextlib
 import io

@@ -80,7 +80,7 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
 
 def test_every_problem_has_an_example(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
-    told = set()
+    shown_types = set()
     for path, operations in paths.items():
         for operation in operations.values():
             for status, response in operation["responses"].items():
@@ -94,7 +94,7 @@ def test_every_problem_has_an_example(client: httpx.Client) -> None:
                     assert shown.type in ("about:blank", "/problems/invalid-parameter") or (
                         shown.type == f"/problems/{name}"
                     )
-                    told.add(shown.type.removeprefix("/problems/"))
+                    shown_types.add(shown.type.removeprefix("/problems/"))
     # Neither keys nor limits are in use here; see `test_access`. Files of a batch are not refused
     # with a status.
     elsewhere = {
@@ -104,7 +104,7 @@ def test_every_problem_has_an_example(client: httpx.Client) -> None:
         "checkpoint-refused",
         "not-found",
     }
-    assert told == set(PROBLEM_TYPES) - elsewhere - {"too-many-files"} | {"about:blank"}
+    assert shown_types == set(PROBLEM_TYPES) - elsewhere - {"too-many-files"} | {"about:blank"}
 
 
 def test_every_route_stands_once(client: httpx.Client) -> None:

@@ -125,7 +125,7 @@ def test_real_recordings_are_answered_as_well_as_the_card_says(
 
 
 def test_music_has_no_emotion_and_a_voice_has(shipped: ServerClient, corpora: Path) -> None:
-    """Of 80 voices at most a tenth are refused, where one in twenty was meant to be."""
+    """At most a tenth of 80 voices are rejected, where one in twenty was meant to be."""
     card = store.load(STORE, store.ModelKey("emotion", "hann")).card
     music = (ROOT / "assets" / "genres" / "jazz" / "corner_swing.ogg").read_bytes()
     answer = shipped.post("/classify/emotion", files={"file": music}).json()

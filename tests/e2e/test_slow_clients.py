@@ -51,11 +51,11 @@ def test_a_head_that_does_not_end_is_refused(hurried: ServerClient) -> None:
     before = count_problems(hurried, "too-slow")
     with connected(hurried) as slow:
         slow.sendall(HEAD.encode())
-        status, headers, told = answer(slow)
+        status, headers, found = answer(slow)
         assert slow.recv(1) == b""
-    assert (status, told["type"]) == (408, "/problems/too-slow")
-    assert "within 0.5 s" in str(told["detail"])
-    assert told["request_id"] == headers["x-request-id"]
+    assert (status, found["type"]) == (408, "/problems/too-slow")
+    assert "within 0.5 s" in str(found["detail"])
+    assert found["request_id"] == headers["x-request-id"]
     assert headers["content-type"] == "application/problem+json"
     assert (headers["connection"], headers["x-content-type-options"]) == ("close", "nosniff")
     assert count_problems(hurried, "too-slow") == before + 1
@@ -71,10 +71,10 @@ def test_a_body_that_does_not_end_is_refused(hurried: ServerClient) -> None:
     slow.send(SIREN[:1000])
     response = slow.answer()
     assert (response.status, response.headers["connection"]) == (408, "close")
-    told = json.load(response)
-    assert told["type"] == "/problems/too-slow"
-    assert told["detail"].startswith("1000 bytes of the body came in ")
-    assert "pause no longer than 0.5 s in all" in told["detail"]
+    found = json.load(response)
+    assert found["type"] == "/problems/too-slow"
+    assert found["detail"].startswith("1000 bytes of the body came in ")
+    assert "pause no longer than 0.5 s in all" in found["detail"]
 
 
 def test_a_refused_body_is_not_waited_for(hurried: ServerClient) -> None:

@@ -20,7 +20,7 @@ GENRES = ["classical", "hip-hop", "jazz", "rock"]
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerClient]:
-    """Of a server without checkpoints: pictures need none."""
+    """A client of a server without checkpoints: pictures need none."""
     store = tmp_path_factory.mktemp("no-checkpoints")
     with serve(models_dir=store, max_upload_bytes=2_000_000, max_render_seconds=60) as client:
         yield client
@@ -147,7 +147,7 @@ def test_an_etag_outlives_the_process(client: httpx.Client, tmp_path: Path) -> N
 
 
 def test_json_and_npy_are_the_same_numbers(client: httpx.Client) -> None:
-    """Of a tone: 0 dB at its frequency, for as long as it sounds."""
+    """A tone is shown: 0 dB at its frequency, for as long as it sounds."""
     samples = np.concatenate([np.zeros(22_050, np.float32), tone(2000, 2.0, 22_050)])
     [page] = numbers(post(client, encode(samples, 22_050), format="npy", top_db=60))
     frequencies, times, db = page[1:, 0], page[0, 1:], page[1:, 1:]

@@ -59,9 +59,9 @@ def paired_bootstrap(
         percentile interval; the p-value is twice the smaller fraction of resamples on one side
         of 0, at least 2 / 10,000.
     """
-    names, members = np.unique(np.asarray(groups), return_inverse=True)
-    sums = np.bincount(members, weights=first - second)
-    sizes = np.bincount(members)
+    names, group_of = np.unique(np.asarray(groups), return_inverse=True)
+    sums = np.bincount(group_of, weights=first - second)
+    sizes = np.bincount(group_of)
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=_RESAMPLES)
     means = (counts @ sums) / (counts @ sizes)

@@ -81,7 +81,7 @@ def transform(data: bytes) -> None:
 
 
 def seeds(target: str) -> list[bytes]:
-    """What a target begins with."""
+    """Return the inputs that a target begins with."""
     from tests.support.malformed import malformed_files, whole_files  # noqa: PLC0415
 
     if target == "decoder":

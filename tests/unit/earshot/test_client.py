@@ -1,4 +1,4 @@
-"""What the clients make of answers that the service gives rarely, or not yet."""
+"""The clients and answers that the service gives rarely, or not yet."""
 
 import asyncio
 import inspect
@@ -172,11 +172,11 @@ PROGRESS = 'event: progress\ndata: {"seconds": 2.5, "total": null, "mood": "blue
 @both
 def test_progress_is_told_also_of_what_is_asked_again(classify: Classify) -> None:
     result = f"event: result\ndata: {json.dumps(ANSWER)}\n\n"
-    told: list[Progress] = []
+    reported: list[Progress] = []
     with replies(BUSY, Reply(200, PROGRESS * 2 + result, EVENTS)) as server:
-        assert classify(server.address, b"sound", on_progress=told.append).label == "siren"
+        assert classify(server.address, b"sound", on_progress=reported.append).label == "siren"
     assert server.bodies == [b"sound"] * 2
-    assert told == [Progress(seconds=2.5, total=None)] * 2
+    assert reported == [Progress(seconds=2.5, total=None)] * 2
 
 
 @both

@@ -127,9 +127,9 @@ def test_hamming_hides_what_leaks_from_a_rectangular_window() -> None:
     expected = {"rectangular": -13.3, "hann": -31.5, "hamming": -42.7}
     for window, level in expected.items():
         response = np.abs(np.fft.rfft(analysis_window(window, 1024), 1024 * padding))
-        decibels = 20 * np.log10(response / response[0] + 1e-12)
-        first_null = np.flatnonzero(np.diff(decibels) > 0)[0]
-        assert decibels[first_null:].max() == pytest.approx(level, abs=0.3)
+        response_db = 20 * np.log10(response / response[0] + 1e-12)
+        first_null = np.flatnonzero(np.diff(response_db) > 0)[0]
+        assert response_db[first_null:].max() == pytest.approx(level, abs=0.3)
 
 
 @given(

@@ -311,10 +311,10 @@ def test_a_file_that_is_known_to_be_misnamed_is_read_and_told(
     with caplog.at_level(logging.WARNING):
         found = load_corpora(tmp_path, ["tess", "cremad", "banglaser"])
     assert [clip.label for clip in found[:3]] == ["neutral", "sad", "surprised"]
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 3
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 3
     for name in ("OA_bite_neutral", "1040_ITH_SAD_X", "01-01-04-02-03-01-15"):
-        assert any(f"{name}.wav is misnamed" in message for message in told)
+        assert any(f"{name}.wav is misnamed" in message for message in messages)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -336,7 +336,7 @@ NAMED = {name: layout for name, layout in LAYOUTS.items() if hasattr(CORPORA[nam
 def test_names_match_whole_or_are_refused_with_the_file(
     name: str, extra: str, in_front: bool
 ) -> None:
-    """What stands before or behind an official name makes another name of it."""
+    """An official name with something before or behind it is another name."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / CORPORA[name].folder
         NAMED[name][0](root)

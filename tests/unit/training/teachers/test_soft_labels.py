@@ -82,9 +82,9 @@ def test_a_mixture_of_known_and_unknown_is_known_in_part(
     targets = DistilledDataset(inputs, LABELS, teacher, 0.0)
     seen = set()
     for seed in range(20):
-        samples, mixed = inputs.mixed_crop(0, np.random.default_rng(seed))
-        assert mixed is not None
-        other, weight = mixed
+        samples, partner = inputs.mixed_crop(0, np.random.default_rng(seed))
+        assert partner is not None
+        other, weight = partner
         known = 1.0 if other == 0 else weight
         label = np.eye(len(LABELS))[LABELS.index(clips[0].label)]
         expected = known * label + (1 - known) * teacher.predict_proba(samples, clips[0].group)

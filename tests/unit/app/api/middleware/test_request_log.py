@@ -16,7 +16,7 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
 def ask(app: ASGIApp, **scope: Any) -> tuple[list[Message], dict[str, float]]:
-    """What is sent for a request, and the counters after it."""
+    """Return the messages that are sent for a request, and the counters after it."""
     sent: list[Message] = []
     metrics = PrometheusMetrics()
 
