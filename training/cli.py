@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from training.corpora import CORPORA
+from training.corruptions import KINDS, SEVERITIES
 from training.tasks import TASKS, require_name
 
 # `--help` needs none of the packages that commands need: nothing here imports them.
@@ -18,6 +19,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_train(commands)
     _add_export(commands)
     _add_evaluate(commands)
+    _add_corrupt(commands)
     _add_tables(commands)
     _add_compare_windows(commands)
     _add_analyze_genres(commands)
@@ -177,6 +179,28 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="the graph before quantisation, to measure the loss by it "
         "(default: RUN/model.fp32.onnx)",
     )
+
+
+def _add_corrupt(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "corrupt",
+        help="corrupt a recording as evaluate --corruptions does, to listen to it",
+        description="Write a copy of a recording with noise, in a room, over a telephone and so "
+        "on, mono with 16 bits, as earshot evaluate --corruptions hears it.",
+    )
+    parser.add_argument("input", type=Path, metavar="IN", help="a recording")
+    parser.add_argument("output", type=Path, metavar="OUT", help="the WAV or FLAC file to write")
+    parser.add_argument("--kind", choices=KINDS, required=True, help="of the corruption")
+    parser.add_argument(
+        "--severity", type=int, choices=SEVERITIES, required=True, help="from 1, mild, to 3"
+    )
+    parser.add_argument(
+        "--noise",
+        type=Path,
+        metavar="DIR",
+        help="recordings for the background, to any depth; for the kinds noise and speech",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
 
 
 def _add_tables(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -21,6 +21,8 @@ from training.card_tables import (
 )
 from training.corpora import CORPORA, CorpusError
 from training.corpora.csv_tables import URBANSOUND8K
+from training.corruptions.backgrounds import CorruptionError
+from training.corruptions.files import corrupt_file
 from training.data_source import DataSource
 from training.evaluate import Evaluator, evaluate
 from training.experiments.genre_analysis import analyze_genres, genre_folders
@@ -39,7 +41,7 @@ from training.train import train
 
 log = logging.getLogger(__name__)
 
-USER_ERRORS = (CorpusError, SplitError, RunError, CheckpointError, OSError)
+USER_ERRORS = (CorpusError, SplitError, RunError, CheckpointError, CorruptionError, OSError)
 
 _CACHE, _STORE = Path("runs/cache"), Path("runs/store")
 
@@ -123,6 +125,18 @@ def _checkpoint_key(options: argparse.Namespace) -> ModelKey:
     return ModelKey(options.task, options.checkpoint)
 
 
+def _corrupt(options: argparse.Namespace, _: str) -> None:
+    corrupt_file(
+        options.input,
+        options.output,
+        options.kind,
+        options.severity,
+        noise=options.noise,
+        seed=options.seed,
+    )
+    log.info("wrote %s", options.output)
+
+
 def _tables(options: argparse.Namespace, _: str) -> None:
     cards = measured_cards(options.store)
     for table in (scores_table, calibration_table, ood_table, recall_table):
@@ -165,6 +179,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
     "train": _train,
     "export": _export,
     "evaluate": _evaluate,
+    "corrupt": _corrupt,
     "tables": _tables,
     "compare-windows": _compare_windows,
     "analyze-genres": _analyze_genres,

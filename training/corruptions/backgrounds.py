@@ -16,7 +16,15 @@ from earshot.audio_formats import AUDIO_SUFFIXES
 _READER = RecordingReader(AudioLimits(max_seconds=600.0))
 
 
-class BackgroundError(ValueError):
+class CorruptionError(ValueError):
+    """A recording cannot be corrupted as asked; the message says what is accepted.
+
+    CorruptionError
+    └── BackgroundError
+    """
+
+
+class BackgroundError(CorruptionError):
     """There are no recordings to put in the background; the message says where."""
 
 

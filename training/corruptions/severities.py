@@ -6,8 +6,9 @@ of all training.
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
+from training.corruptions import Kind
 from training.corruptions.effects import (
     Background,
     Clipping,
@@ -19,15 +20,6 @@ from training.corruptions.effects import (
     Telephone,
     Tempo,
 )
-
-Kind = Literal[
-    "noise", "speech", "room", "telephone", "codec", "clipping", "gain", "packet-loss", "tempo"
-]
-KINDS: Final[tuple[Kind, ...]] = (
-    *("noise", "speech", "room", "telephone", "codec", "clipping", "gain", "packet-loss"),
-    "tempo",
-)
-SEVERITIES: Final = (1, 2, 3)
 
 TEST_NOISE_FOLDS: Final = frozenset({"4", "5"})
 """of ESC-50: sounds in the background of tests"""

@@ -7,17 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from earshot.cli import main
 from tests.support.sounds import RATE, make, tone
-from training.corruptions import (
-    BACKGROUND_KINDS,
-    KINDS,
-    SEVERITIES,
+from training.corruptions import BACKGROUND_KINDS, KINDS, SEVERITIES, Kind
+from training.corruptions.apply import corrupt
+from training.corruptions.backgrounds import (
     BackgroundError,
     BackgroundPool,
-    Kind,
-    corrupt,
+    BackgroundRecording,
+    CorruptionError,
+    pool_of_folder,
 )
-from training.corruptions.backgrounds import BackgroundRecording, pool_of_folder
+from training.corruptions.effects import Background
 from training.corruptions.severities import (
     TEST_EFFECTS,
     TEST_NOISE_FOLDS,
@@ -39,7 +40,9 @@ def test_there_are_nine_kinds_in_three_severities() -> None:
     assert len(KINDS) == len(set(KINDS)) == 9
     assert set(TEST_EFFECTS) == set(TRAINING_EFFECTS) == set(KINDS)
     assert all(len(effects) == len(SEVERITIES) for effects in TEST_EFFECTS.values())
-    assert set(BACKGROUND_KINDS) == {"noise", "speech"}
+    for kind in KINDS:
+        for effect in (*TEST_EFFECTS[kind], *TRAINING_EFFECTS[kind]):
+            assert isinstance(effect, Background) == (kind in BACKGROUND_KINDS)
 
 
 def test_nothing_that_tests_use_is_for_training() -> None:
@@ -94,14 +97,72 @@ def test_nobody_talks_in_the_background_of_himself() -> None:
 
 
 def test_what_is_unknown_or_missing_is_told_with_what_is_accepted() -> None:
-    with pytest.raises(ValueError, match="unknown kind 'fog'; there are noise, speech, room"):
+    with pytest.raises(CorruptionError, match="unknown kind 'fog'; there are noise, speech, room"):
         corrupt(SPEECH, RATE, "fog", 1, name="a")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="unknown severity 4; there are 1, 2 and 3"):
+    with pytest.raises(CorruptionError, match="unknown severity 4; there are 1, 2 and 3"):
         corrupt(SPEECH, RATE, "gain", 4, name="a")
-    with pytest.raises(ValueError, match="needs recordings to put in the background"):
+    with pytest.raises(CorruptionError, match="needs recordings to put in the background"):
         corrupt(SPEECH, RATE, "speech", 1, name="a")
-    with pytest.raises(ValueError, match="no samples"):
+    with pytest.raises(CorruptionError, match="no samples"):
         corrupt(SPEECH[:0], RATE, "gain", 1, name="a")
+
+
+def test_the_command_writes_what_an_evaluation_hears(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    noise = tmp_path / "noise"
+    noise.mkdir()
+    soundfile.write(noise / "rain.wav", make("drilling", seed=2), RATE)
+    soundfile.write(tmp_path / "in.wav", SPEECH, RATE, subtype="PCM_16")
+    out = tmp_path / "out.wav"
+    arguments = (
+        "corrupt",
+        str(tmp_path / "in.wav"),
+        str(out),
+        "--kind",
+        "noise",
+        "--severity",
+        "2",
+    )
+    main([*arguments, "--noise", str(noise)])
+    written, rate = soundfile.read(out, dtype="float32")
+    expected = corrupt(
+        SPEECH, RATE, "noise", 2, name="in.wav", backgrounds=pool_of_folder(noise, RATE)
+    )
+    assert rate == RATE
+    assert soundfile.info(out).subtype == "PCM_16"
+    np.testing.assert_allclose(written, expected, atol=1e-4)
+    main([*arguments, "--noise", str(noise), "--seed", "1"])
+    assert not np.array_equal(soundfile.read(out, dtype="float32")[0], written)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("in.wav", "out.mp3", "--kind", "gain"), "expected a name that ends in .wav or .flac"),
+        (("in.wav", "out.wav", "--kind", "speech"), "--kind speech needs --noise"),
+        (("in.wav", "out.wav", "--kind", "noise", "--noise", "empty"), "empty holds no rec"),
+        (("broken.wav", "out.wav", "--kind", "gain"), "broken.wav: the file is not sound"),
+        (("missing.wav", "out.wav", "--kind", "gain"), "missing.wav"),
+        (("in.wav", "nowhere/out.wav", "--kind", "gain"), "nowhere"),
+    ],
+)
+def test_the_command_tells_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    soundfile.write(tmp_path / "in.wav", SPEECH, RATE)
+    with pytest.raises(SystemExit, match=message):
+        main(["corrupt", *arguments, "--severity", "1"])
+
+
+def test_the_command_lists_kinds_and_severities(capsys: pytest.CaptureFixture[str]) -> None:
+    for option, wrong in (("--kind", "fog"), ("--severity", "4")):
+        with pytest.raises(SystemExit):
+            main(["corrupt", "a.wav", "b.wav", option, wrong])
+        assert f"invalid choice: {wrong!r}" in capsys.readouterr().err.replace("4 (", "'4' (")
 
 
 def test_a_folder_of_backgrounds_is_read_at_the_rate_asked_for(tmp_path: Path) -> None:
