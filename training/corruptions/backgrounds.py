@@ -1,5 +1,6 @@
 """Recordings to put in the background of others."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ class BackgroundError(CorruptionError):
 class BackgroundRecording:
     """A recording that is read when it is drawn."""
 
+    name: str
+    """of its file"""
     group: str
     """speaker or source"""
     read: Callable[[], NDArray[np.float32]]
@@ -46,6 +49,12 @@ class BackgroundPool:
         if not recordings:
             raise BackgroundError("there are no recordings to put in the background")
         self._recordings = recordings
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a hash of the names of all recordings, in their order."""
+        names = "\n".join(recording.name for recording in self._recordings)
+        return hashlib.sha256(names.encode()).hexdigest()
 
     def draw(
         self, count: int, rng: Generator, excluded: str | None = None
@@ -90,4 +99,4 @@ def _read_file(path: Path, sample_rate: int) -> BackgroundRecording:
         samples = _READER.read(path.read_bytes(), sample_rate=sample_rate).samples
     except (AudioError, OSError) as error:
         raise BackgroundError(f"{path}: {error}") from error
-    return BackgroundRecording(str(path), lambda: samples)
+    return BackgroundRecording(path.name, str(path), lambda: samples)

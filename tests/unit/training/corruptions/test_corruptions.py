@@ -32,7 +32,7 @@ SPEECH = make("dog_bark", seed=1)
 def pool(count: int = 5) -> BackgroundPool:
     sounds = {f"speaker {n}": tone(500 + 100 * n, 0.5) for n in range(count)}
     return BackgroundPool(
-        [BackgroundRecording(name, lambda s=samples: s) for name, samples in sounds.items()]
+        [BackgroundRecording(name, name, lambda s=samples: s) for name, samples in sounds.items()]
     )
 
 
