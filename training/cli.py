@@ -8,6 +8,7 @@ from pathlib import Path
 
 from training.corpora import CORPORA
 from training.corruptions import KINDS, SEVERITIES
+from training.protocols import PROTOCOLS
 from training.tasks import TASKS, require_name
 
 # `--help` needs none of the packages that commands need: nothing here imports them.
@@ -20,6 +21,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_export(commands)
     _add_evaluate(commands)
     _add_corrupt(commands)
+    _add_robustness(commands)
     _add_tables(commands)
     _add_compare_windows(commands)
     _add_analyze_genres(commands)
@@ -179,6 +181,74 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="the graph before quantisation, to measure the loss by it "
         "(default: RUN/model.fp32.onnx)",
     )
+    _add_further_measurements(parser)
+
+
+def _add_further_measurements(parser: argparse.ArgumentParser) -> None:
+    """Add the options that measure something else than the held-out recordings as they are."""
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "--corruptions",
+        action="store_true",
+        help="classify the held-out recordings under nine kinds of corruption, three severities "
+        "each; an interrupted run goes on",
+    )
+    chosen.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        help="classify what training never heard: held-out speakers or sources of each corpus; "
+        "new corpora; corpora or languages that each --sibling was trained without; or tags of "
+        "street recordings",
+    )
+    chosen.add_argument(
+        "--slices",
+        action="store_true",
+        help="score the held-out recordings by sex of the speaker, intensity of the emotion, "
+        "length and signal-to-noise ratio",
+    )
+    chosen.add_argument(
+        "--ood",
+        action="store_true",
+        help="score how music, speech, household, animals and machines are rejected",
+    )
+    sample = parser.add_mutually_exclusive_group()
+    sample.add_argument(
+        "--quick",
+        action="store_true",
+        help="with --corruptions: 100 recordings, printed and not written into the card",
+    )
+    sample.add_argument(
+        "--recordings",
+        type=_recording_count,
+        metavar="N",
+        help="with --corruptions: draw so many, labels and groups in proportion (default: all)",
+    )
+    parser.add_argument(
+        "--noise",
+        type=Path,
+        metavar="DIR",
+        help="with --corruptions: other sounds for the background (default: ESC-50's)",
+    )
+    parser.add_argument(
+        "--speech",
+        type=Path,
+        metavar="DIR",
+        help="with --corruptions: voices for the background (default: the held-out speakers)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="with --corruptions: of all randomness (default: 0)"
+    )
+
+
+def _add_robustness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "robustness",
+        help="print and draw how a store's checkpoints hold under corruptions and elsewhere",
+        description="Print what earshot evaluate --corruptions, --protocol, --slices and --ood "
+        "have written into a store's cards, as Markdown, and draw robustness.png and ood.png.",
+    )
+    _add_store(parser)
+    _add_out(parser, "runs/robustness", "the figures")
 
 
 def _add_corrupt(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -330,6 +400,12 @@ def _add_run(parser: argparse.ArgumentParser, default: str) -> None:
         help="GPUs to train on together, each with batches of its own, or processes without GPUs "
         "(default: all GPUs, or one process)",
     )
+
+
+def _recording_count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {text!r}")
+    return int(text)
 
 
 def _seed_count(text: str) -> int:
