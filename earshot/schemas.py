@@ -137,6 +137,18 @@ class OodScores(FrozenModel):
     )
 
 
+class OodFamilyScores(FrozenModel):
+    """How well one family of out-of-distribution sounds is rejected, whatever the threshold."""
+
+    clips: int = Field(ge=1)
+    auroc: Fraction
+    rejection_rate_at_95: Fraction = Field(
+        description="fraction of the family's clips that get no label where 95 % of the held-out "
+        "clips get one"
+    )
+    rejection_rate_at_99: Fraction = Field(description="the same where 99 % get one")
+
+
 class OodMetrics(FrozenModel):
     """How well a checkpoint rejects out-of-distribution sounds."""
 
@@ -147,6 +159,64 @@ class OodMetrics(FrozenModel):
     by_source: dict[str, OodScores] = Field(
         description="corpus and kind of sound -> scores; training saw none of these clips"
     )
+    by_family: dict[str, OodFamilyScores] = Field(
+        default_factory=dict,
+        description="music, speech, household, animals, machines -> scores; "
+        "empty until `earshot evaluate --ood` has run",
+    )
+
+
+class Estimate(FrozenModel):
+    """A measured fraction and its 95 % interval."""
+
+    value: Fraction
+    low: Fraction
+    high: Fraction
+
+
+class GroupedScores(FrozenModel):
+    """Scores of some recordings, with intervals from resampling speakers or sources."""
+
+    recordings: int = Field(ge=1)
+    groups: int = Field(ge=1, description="speakers or sources; few make an interval a rough guess")
+    accuracy: Estimate
+    uar: Estimate = Field(description="unweighted average recall over the labels that occur")
+
+
+class TagScores(FrozenModel):
+    """How well the order of probabilities agrees with tags that listeners gave."""
+
+    recordings: int = Field(ge=1)
+    groups: int = Field(ge=1)
+    mean_average_precision: Estimate
+    chance: Fraction = Field(description="of a random order: the mean frequency of the tags")
+    average_precision: dict[str, Fraction] = Field(description="of each tag that occurs")
+
+
+class CorruptionScores(FrozenModel):
+    """Scores of recordings under one corruption in one severity."""
+
+    accuracy: Fraction = Field(description="of the most probable label, rejected or not")
+    uar: Fraction
+    expected_calibration_error: Fraction = Field(
+        description="under the card's temperature, which was fitted on the clean recordings"
+    )
+    rejection_rate: Fraction = Field(description="fraction of the recordings that get no label")
+
+
+class Robustness(FrozenModel):
+    """Scores of corrupted recordings beside those of the same recordings as they were."""
+
+    recordings: int = Field(ge=1)
+    seed: int
+    clean: CorruptionScores
+    by_kind: dict[str, tuple[CorruptionScores, ...]] = Field(
+        description="kind of corruption -> scores in severity 1, 2 and 3"
+    )
+    relative_accuracy: float = Field(
+        ge=0, description="mean accuracy over all kinds and severities, divided by the clean one"
+    )
+    relative_uar: float = Field(ge=0, description="the same of the UAR")
 
 
 class Metrics(FrozenModel):
@@ -169,6 +239,24 @@ class Metrics(FrozenModel):
     )
     ood: OodMetrics | None = Field(
         default=None, description="null where the checkpoint does not detect such sounds"
+    )
+    robustness: Robustness | None = Field(
+        default=None, description="null until `earshot evaluate --corruptions` has run"
+    )
+    generalization: dict[str, dict[str, GroupedScores]] = Field(
+        default_factory=dict,
+        description="protocol of `earshot evaluate --protocol` -> corpus or language -> scores",
+    )
+    street_tags: TagScores | None = Field(
+        default=None, description="SONYC-UST, which was never trained on"
+    )
+    slices: dict[str, dict[str, GroupedScores]] = Field(
+        default_factory=dict,
+        description="attribute of `earshot evaluate --slices`, such as sex -> value, or `all` "
+        "whose value is known -> scores of the held-out recordings",
+    )
+    commands: dict[str, str] = Field(
+        default_factory=dict, description="field of these metrics -> command that measured it"
     )
 
 

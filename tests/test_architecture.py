@@ -34,6 +34,7 @@ ALLOWED = {
     "app": {"app", *SHARED},
     "training": {
         *("training", "app.audio", "app.decoding", "app.checkpoints", "app.inference.engine"),
+        "app.inference.classifier",  # which clips the service rejects
         *("app.music.spectral_features", "app.rendering.spectrogram", *SHARED),
     },
     "earshot": {"earshot"},

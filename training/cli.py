@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from training.corpora import CORPORA
+from training.corruptions import KINDS, SEVERITIES
+from training.protocols import PROTOCOLS
 from training.tasks import TASKS, require_name
 
 # `--help` needs none of the packages that commands need: nothing here imports them.
@@ -18,6 +20,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_train(commands)
     _add_export(commands)
     _add_evaluate(commands)
+    _add_corrupt(commands)
+    _add_robustness(commands)
     _add_tables(commands)
     _add_compare_windows(commands)
     _add_analyze_genres(commands)
@@ -177,6 +181,96 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="the graph before quantisation, to measure the loss by it "
         "(default: RUN/model.fp32.onnx)",
     )
+    _add_further_measurements(parser)
+
+
+def _add_further_measurements(parser: argparse.ArgumentParser) -> None:
+    """Add the options that measure something else than the held-out recordings as they are."""
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument(
+        "--corruptions",
+        action="store_true",
+        help="classify the held-out recordings under nine kinds of corruption, three severities "
+        "each; an interrupted run goes on",
+    )
+    chosen.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        help="classify what training never heard: held-out speakers or sources of each corpus; "
+        "new corpora; corpora or languages that each --sibling was trained without; or tags of "
+        "street recordings",
+    )
+    chosen.add_argument(
+        "--slices",
+        action="store_true",
+        help="score the held-out recordings by sex of the speaker, intensity of the emotion, "
+        "length and signal-to-noise ratio",
+    )
+    chosen.add_argument(
+        "--ood",
+        action="store_true",
+        help="score how music, speech, household, animals and machines are rejected",
+    )
+    sample = parser.add_mutually_exclusive_group()
+    sample.add_argument(
+        "--quick",
+        action="store_true",
+        help="with --corruptions: 100 recordings, printed and not written into the card",
+    )
+    sample.add_argument(
+        "--recordings",
+        type=_recording_count,
+        metavar="N",
+        help="with --corruptions: draw so many, labels and groups in proportion (default: all)",
+    )
+    parser.add_argument(
+        "--noise",
+        type=Path,
+        metavar="DIR",
+        help="with --corruptions: other sounds for the background (default: ESC-50's)",
+    )
+    parser.add_argument(
+        "--speech",
+        type=Path,
+        metavar="DIR",
+        help="with --corruptions: voices for the background (default: the held-out speakers)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="with --corruptions: of all randomness (default: 0)"
+    )
+
+
+def _add_robustness(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "robustness",
+        help="print and draw how a store's checkpoints hold under corruptions and elsewhere",
+        description="Print what earshot evaluate --corruptions, --protocol, --slices and --ood "
+        "have written into a store's cards, as Markdown, and draw robustness.png and ood.png.",
+    )
+    _add_store(parser)
+    _add_out(parser, "runs/robustness", "the figures")
+
+
+def _add_corrupt(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "corrupt",
+        help="corrupt a recording as evaluate --corruptions does, to listen to it",
+        description="Write a copy of a recording with noise, in a room, over a telephone and so "
+        "on, mono with 16 bits, as earshot evaluate --corruptions hears it.",
+    )
+    parser.add_argument("input", type=Path, metavar="IN", help="a recording")
+    parser.add_argument("output", type=Path, metavar="OUT", help="the WAV or FLAC file to write")
+    parser.add_argument("--kind", choices=KINDS, required=True, help="of the corruption")
+    parser.add_argument(
+        "--severity", type=int, choices=SEVERITIES, required=True, help="from 1, mild, to 3"
+    )
+    parser.add_argument(
+        "--noise",
+        type=Path,
+        metavar="DIR",
+        help="recordings for the background, to any depth; for the kinds noise and speech",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
 
 
 def _add_tables(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -306,6 +400,12 @@ def _add_run(parser: argparse.ArgumentParser, default: str) -> None:
         help="GPUs to train on together, each with batches of its own, or processes without GPUs "
         "(default: all GPUs, or one process)",
     )
+
+
+def _recording_count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {text!r}")
+    return int(text)
 
 
 def _seed_count(text: str) -> int:

@@ -3,7 +3,7 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,17 +21,22 @@ from training.card_tables import (
 )
 from training.corpora import CORPORA, CorpusError
 from training.corpora.csv_tables import URBANSOUND8K
+from training.corruptions.backgrounds import CorruptionError
+from training.corruptions.files import corrupt_file
 from training.data_source import DataSource
 from training.evaluate import Evaluator, evaluate
 from training.experiments.genre_analysis import analyze_genres, genre_folders
 from training.experiments.genre_figures import write_analysis
 from training.experiments.windowing import WindowingExperiment, comparison_table
 from training.export import export
+from training.extended_evaluation import ExtendedEvaluator, require_metrics, write_metrics
 from training.fit import Run, default_workers
 from training.networks import DEFAULT_NETWORK
 from training.pretrain import PretrainingConfig, pretrain
 from training.recipes import EMBEDDING_DISTILLATION, Recipe, label_pretraining, recipe_for
 from training.report import write_report
+from training.robustness import QUICK_RECORDINGS
+from training.robustness_report import corruption_table, draw_robustness, robustness_report
 from training.runs import FP32_MODEL, RunConfig, RunError, load_config
 from training.splits import SplitError
 from training.tasks import TASKS
@@ -39,7 +44,7 @@ from training.train import train
 
 log = logging.getLogger(__name__)
 
-USER_ERRORS = (CorpusError, SplitError, RunError, CheckpointError, OSError)
+USER_ERRORS = (CorpusError, SplitError, RunError, CheckpointError, CorruptionError, OSError)
 
 _CACHE, _STORE = Path("runs/cache"), Path("runs/store")
 
@@ -106,6 +111,10 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
         fp32 = None
     checkpoint = store.load(options.store or root, key)
     siblings = [store.load(sibling, key) for sibling in options.sibling]
+    if options.corruptions or options.protocol or options.slices or options.ood:
+        extended = ExtendedEvaluator(source, options.cache or cache)
+        _evaluate_further(options, command, checkpoint, siblings, extended, options.out or out)
+        return
     evaluator = Evaluator(source, options.cache or cache, command)
     checkpoint, evaluations = evaluate(checkpoint, evaluator, options.fp32 or fp32, siblings)
     folder = options.out or out
@@ -113,6 +122,53 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
         write_report(evaluation, folder / f"sibling-{number}" if number else folder)
     _show(checkpoint)
     log.info("wrote %s", folder)
+
+
+def _evaluate_further(
+    options: argparse.Namespace,
+    command: str,
+    checkpoint: store.Checkpoint,
+    siblings: Sequence[store.Checkpoint],
+    evaluator: ExtendedEvaluator,
+    out: Path,
+) -> None:
+    """Measure what one of the options asks for, and write it into the card."""
+    require_metrics(checkpoint)
+    update: Mapping[str, object]
+    if options.corruptions:
+        robustness = evaluator.measure_corruptions(
+            checkpoint,
+            out / ("corruptions-quick" if options.quick else "corruptions"),
+            count=QUICK_RECORDINGS if options.quick else options.recordings,
+            seed=options.seed,
+            noise=options.noise,
+            speech=options.speech,
+        )
+        if options.quick:
+            sys.stdout.write(corruption_table({str(checkpoint.key): robustness}))
+            log.info("%d recordings: the card stays as it is", robustness.recordings)
+            return
+        update = {"robustness": robustness}
+    elif options.protocol:
+        update = evaluator.measure_protocol(checkpoint, options.protocol, siblings)
+    elif options.slices:
+        update = {"slices": evaluator.measure_slices(checkpoint)}
+    else:
+        metrics = checkpoint.card.metrics
+        families = evaluator.measure_ood_families(checkpoint)
+        assert metrics is not None
+        assert metrics.ood is not None
+        update = {"ood": metrics.ood.model_copy(update={"by_family": families})}
+    checkpoint = write_metrics(checkpoint, update, command)
+    sys.stdout.write(robustness_report([checkpoint.card]))
+
+
+def _robustness(options: argparse.Namespace, _: str) -> None:
+    cards = [card for card, _ in measured_cards(options.store)]
+    sys.stdout.write(robustness_report(cards))
+    options.out.mkdir(parents=True, exist_ok=True)
+    for path in draw_robustness(cards, options.out):
+        log.info("wrote %s", path)
 
 
 def _checkpoint_key(options: argparse.Namespace) -> ModelKey:
@@ -123,6 +179,18 @@ def _checkpoint_key(options: argparse.Namespace) -> ModelKey:
             "name a RUN, or a checkpoint by --task, --checkpoint and --data or --folders"
         )
     return ModelKey(options.task, options.checkpoint)
+
+
+def _corrupt(options: argparse.Namespace, _: str) -> None:
+    corrupt_file(
+        options.input,
+        options.output,
+        options.kind,
+        options.severity,
+        noise=options.noise,
+        seed=options.seed,
+    )
+    log.info("wrote %s", options.output)
 
 
 def _tables(options: argparse.Namespace, _: str) -> None:
@@ -167,6 +235,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
     "train": _train,
     "export": _export,
     "evaluate": _evaluate,
+    "corrupt": _corrupt,
+    "robustness": _robustness,
     "tables": _tables,
     "compare-windows": _compare_windows,
     "analyze-genres": _analyze_genres,

@@ -167,7 +167,7 @@ def evaluate(
     evaluation = evaluator.evaluate(checkpoint, fp32)
     of_siblings = [evaluator.evaluate(sibling) for sibling in siblings]
     update = {
-        "metrics": evaluation.metrics,
+        "metrics": _with_further_metrics(evaluation, checkpoint.card),
         "sibling_metrics": tuple(each.metrics for each in of_siblings),
         "temperature": evaluation.temperature,
         "ood": checkpoint.card.ood
@@ -175,6 +175,29 @@ def evaluate(
     }
     card = checkpoint.card.model_copy(update=update)
     return store.replace_card(checkpoint, card), [evaluation, *of_siblings]
+
+
+def _with_further_metrics(evaluation: Evaluation, card: Card) -> Metrics:
+    """Return the new metrics, and what else the card has where nothing that it rests on changed.
+
+    Corruptions and families of other sounds were measured under the card's temperature and OOD
+    threshold.
+    """
+    new, old = evaluation.metrics, card.metrics
+    threshold = card.ood and card.ood.threshold
+    if old is None or (old.held_out, card.temperature, threshold) != (
+        new.held_out,
+        evaluation.temperature,
+        evaluation.ood_threshold,
+    ):
+        return new
+    kept = {
+        field: getattr(old, field)
+        for field in ("robustness", "generalization", "street_tags", "slices", "commands")
+    }
+    if old.ood is not None and new.ood is not None:
+        kept["ood"] = new.ood.model_copy(update={"by_family": old.ood.by_family})
+    return new.model_copy(update=kept)
 
 
 def _require_sibling(card: Card, other: Card) -> None:

@@ -33,8 +33,12 @@ import { fetchWithApiKey, hasApiKey } from "./api-key.js";
  * @property {"loaded" | "available" | "failed"} status
  * @property {string | null} [version]
  * @property {string[] | null} [labels]
- * @property {{overall: {accuracy: number, clips: number}} | null} [metrics]
+ * @property {Metrics | null} [metrics]
  * @property {string | null} [error] why it failed
+ *
+ * @typedef {object} Metrics
+ * @property {{accuracy: number, clips: number}} overall
+ * @property {{relative_accuracy: number} | null} [robustness] under corruptions
  *
  * @typedef {{track: number, title: string}} Track
  * @typedef {{genre: string, tracks: Track[]}} Genre

@@ -106,10 +106,18 @@ function createResult(
     ? `Right on ${formatPercent(metrics.overall.accuracy)} of ${metrics.overall.clips} ` +
       "recordings held out of training. "
     : "";
+  const robustness = metrics?.robustness
+    ? "With noise, in rooms and over telephones, right " +
+      `${formatPercent(metrics.robustness.relative_accuracy)} as often. `
+    : "";
   return [
     ...elements,
     createElement("ol", { className: "bars" }, ...bars),
-    createElement("p", { className: "note" }, `${accuracy}Version ${checkpoint.version}.`),
+    createElement(
+      "p",
+      { className: "note" },
+      `${accuracy}${robustness}Version ${checkpoint.version}.`,
+    ),
   ];
 }
 
