@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from training.corpora import CORPORA
-from training.corruptions import KINDS, SEVERITIES
+from training.corruptions import CORRUPTIONS, SEVERITIES
 from training.protocols import PROTOCOLS
 from training.tasks import TASKS, require_name
 
@@ -260,7 +260,7 @@ def _add_corrupt(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("input", type=Path, metavar="IN", help="a recording")
     parser.add_argument("output", type=Path, metavar="OUT", help="the WAV or FLAC file to write")
-    parser.add_argument("--kind", choices=KINDS, required=True, help="of the corruption")
+    parser.add_argument("--kind", choices=CORRUPTIONS, required=True, help="of the corruption")
     parser.add_argument(
         "--severity", type=int, choices=SEVERITIES, required=True, help="from 1, mild, to 3"
     )

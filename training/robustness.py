@@ -18,7 +18,7 @@ from earshot.schemas import CorruptionScores, Robustness
 from training import metrics
 from training.clip_outputs import compute_outputs, map_in_threads
 from training.corpora import LabeledRecording
-from training.corruptions import KINDS, SEVERITIES, Kind
+from training.corruptions import CORRUPTIONS, SEVERITIES, CorruptionKind
 from training.corruptions.apply import corrupt
 from training.corruptions.backgrounds import BackgroundPool
 from training.corruptions.severities import TEST_EFFECTS
@@ -31,7 +31,7 @@ QUICK_RECORDINGS = 100
 _PLAN = "plan.json"
 _STREAMS = 2
 
-Cell = tuple[Kind, int] | None
+Cell = tuple[CorruptionKind, int] | None
 """kind and severity; None: clean"""
 
 
@@ -53,7 +53,7 @@ class RobustnessTest:
     """held out, in any order"""
     waveforms: Waveforms
     """of the recordings, at the checkpoint's sample rate"""
-    backgrounds: Mapping[Kind, BackgroundPool]
+    backgrounds: Mapping[CorruptionKind, BackgroundPool]
     """of each kind in `training.corruptions.BACKGROUND_KINDS`"""
     seed: int = 0
 
@@ -67,7 +67,10 @@ class RobustnessTest:
         """
         self._prepare(checkpoint, folder)
         card = checkpoint.card
-        cells: list[Cell] = [None, *((kind, each) for kind in KINDS for each in SEVERITIES)]
+        cells: list[Cell] = [
+            None,
+            *((kind, each) for kind in CORRUPTIONS for each in SEVERITIES),
+        ]
         engine: Engine | None = None
         scores = []
         with Progress() as progress:
@@ -87,7 +90,7 @@ class RobustnessTest:
             recordings=len(self.recordings),
             seed=self.seed,
             clean=clean,
-            by_kind={kind: tuple(next(rows) for _ in SEVERITIES) for kind in KINDS},
+            by_kind={kind: tuple(next(rows) for _ in SEVERITIES) for kind in CORRUPTIONS},
             relative_accuracy=_relative([each.accuracy for each in corrupted], clean.accuracy),
             relative_uar=_relative([each.uar for each in corrupted], clean.uar),
         )

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from app.checkpoints.card import Card
 from earshot.schemas import CorruptionScores, Estimate, GroupedScores, Metrics, Robustness
 from training.card_tables import markdown_table
-from training.corruptions import KINDS, SEVERITIES
+from training.corruptions import CORRUPTIONS, SEVERITIES
 from training.ood_families import FAMILIES
 from training.slices import ALL, worse_slices
 
@@ -177,13 +177,18 @@ def _draw_corruptions(robustness: Mapping[str, Robustness], path: Path) -> None:
     for place, (name, each) in enumerate(robustness.items(), start=1):
         axes = figure.add_subplot(rows, columns, place)
         relative = np.array(
-            [[s.uar / max(each.clean.uar, 1e-4) for s in each.by_kind[kind]] for kind in KINDS]
+            [
+                [s.uar / max(each.clean.uar, 1e-4) for s in each.by_kind[kind]]
+                for kind in CORRUPTIONS
+            ]
         )
         texts = [
             [f"{s.uar:.0%}\nrej. {s.rejection_rate:.0%}" for s in each.by_kind[kind]]
-            for kind in KINDS
+            for kind in CORRUPTIONS
         ]
-        _draw_heat_map(axes, relative, texts, KINDS, [str(severity) for severity in SEVERITIES])
+        _draw_heat_map(
+            axes, relative, texts, CORRUPTIONS, [str(severity) for severity in SEVERITIES]
+        )
         axes.set(
             title=f"{name}\nclean UAR {each.clean.uar:.0%}, "
             f"rejected {each.clean.rejection_rate:.0%}; mean {each.relative_uar:.0%} of clean",

@@ -9,13 +9,13 @@ from typing import Final, Literal
 
 # `--help` reads these and needs none of the packages that corruptions need.
 
-Kind = Literal[
+CorruptionKind = Literal[
     "noise", "speech", "room", "telephone", "codec", "clipping", "gain", "packet-loss", "tempo"
 ]
-KINDS: Final[tuple[Kind, ...]] = (
+CORRUPTIONS: Final[tuple[CorruptionKind, ...]] = (
     *("noise", "speech", "room", "telephone", "codec", "clipping", "gain", "packet-loss"),
     "tempo",
 )
-BACKGROUND_KINDS: Final[tuple[Kind, ...]] = ("noise", "speech")
+BACKGROUND_KINDS: Final[tuple[CorruptionKind, ...]] = ("noise", "speech")
 """kinds that need recordings of other sounds"""
 SEVERITIES: Final = (1, 2, 3)

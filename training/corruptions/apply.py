@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from training.corruptions import KINDS, SEVERITIES, Kind
+from training.corruptions import CORRUPTIONS, SEVERITIES, CorruptionKind
 from training.corruptions.backgrounds import BackgroundError, BackgroundPool, CorruptionError
 from training.corruptions.effects import Array, Background
 from training.corruptions.severities import TEST_EFFECTS
@@ -13,7 +13,7 @@ from training.corruptions.severities import TEST_EFFECTS
 def corrupt(
     samples: Array,
     sample_rate: int,
-    kind: Kind,
+    kind: CorruptionKind,
     severity: int,
     *,
     name: str,
@@ -37,8 +37,8 @@ def corrupt(
         CorruptionError: the kind or the severity is unknown, the samples are empty, or there are
             no backgrounds for a kind that needs them, or all of them are of `group`.
     """
-    if kind not in KINDS:
-        raise CorruptionError(f"unknown kind {kind!r}; there are {', '.join(KINDS)}")
+    if kind not in CORRUPTIONS:
+        raise CorruptionError(f"unknown kind {kind!r}; there are {', '.join(CORRUPTIONS)}")
     if severity not in SEVERITIES:
         raise CorruptionError(f"unknown severity {severity}; there are 1, 2 and 3")
     if samples.size == 0:

@@ -151,11 +151,11 @@ class Clipping:
 class Gain:
     """A recording level that is too low or too high, in a file of 16 bits."""
 
-    decibels: float
+    gain_db: float
 
     def apply(self, samples: Array, sample_rate: int, rng: Generator) -> Array:  # noqa: ARG002
         """See `Effect.apply`."""
-        return quantize(samples * np.float32(10 ** (self.decibels / 20)))
+        return quantize(samples * np.float32(10 ** (self.gain_db / 20)))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import soundfile
 from app.decoding.errors import AudioError
 from app.decoding.limits import AudioLimits
 from app.decoding.recording import RecordingReader
-from training.corruptions import BACKGROUND_KINDS, Kind
+from training.corruptions import BACKGROUND_KINDS, CorruptionKind
 from training.corruptions.apply import corrupt
 from training.corruptions.backgrounds import BackgroundError, CorruptionError, pool_of_folder
 
@@ -17,7 +17,13 @@ _SUFFIXES = (".wav", ".flac")
 
 
 def corrupt_file(
-    source: Path, target: Path, kind: Kind, severity: int, *, noise: Path | None, seed: int
+    source: Path,
+    target: Path,
+    kind: CorruptionKind,
+    severity: int,
+    *,
+    noise: Path | None,
+    seed: int,
 ) -> None:
     """Write a corrupted copy of a recording: mono, 16 bits, at the rate of its file.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from training.corpora import CORPORA, LabeledRecording, load_corpora
-from training.corruptions import Kind
+from training.corruptions import CorruptionKind
 from training.corruptions.backgrounds import (
     BackgroundError,
     BackgroundPool,
@@ -71,7 +71,7 @@ def load_test_backgrounds(
     cache: Path,
     noise: Path | None = None,
     speech: Path | None = None,
-) -> dict[Kind, BackgroundPool]:
+) -> dict[CorruptionKind, BackgroundPool]:
     """Return what is put in the background of a task's recordings in tests, decoded.
 
     Args:

@@ -13,7 +13,7 @@ from app.checkpoints.store import ModelKey
 from earshot.cli import main
 from earshot.schemas import Metrics
 from tests.support.sounds import RATE, make, write_esc50
-from training.corruptions import KINDS
+from training.corruptions import CORRUPTIONS
 from training.corruptions.material import noise_recordings, speech_recordings
 
 KEY = ModelKey("urban-sound", "hann")
@@ -62,7 +62,7 @@ def test_corruptions_are_measured_into_the_card_and_gone_on_with(
     assert robustness is not None
     assert robustness.recordings == metrics.overall.clips
     assert robustness.clean.accuracy == metrics.overall.accuracy
-    assert list(robustness.by_kind) == list(KINDS)
+    assert list(robustness.by_kind) == list(CORRUPTIONS)
     cells = [cell for cells in robustness.by_kind.values() for cell in cells]
     assert len(cells) == 27
     mean = sum(cell.accuracy for cell in cells) / 27

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from earshot.cli import main
 from tests.support.sounds import RATE, make, tone
-from training.corruptions import BACKGROUND_KINDS, KINDS, SEVERITIES, Kind
+from training.corruptions import BACKGROUND_KINDS, CORRUPTIONS, SEVERITIES, CorruptionKind
 from training.corruptions.apply import corrupt
 from training.corruptions.backgrounds import (
     BackgroundError,
@@ -37,17 +37,17 @@ def pool(count: int = 5) -> BackgroundPool:
 
 
 def test_there_are_nine_kinds_in_three_severities() -> None:
-    assert len(KINDS) == len(set(KINDS)) == 9
-    assert set(TEST_EFFECTS) == set(TRAINING_EFFECTS) == set(KINDS)
+    assert len(CORRUPTIONS) == len(set(CORRUPTIONS)) == 9
+    assert set(TEST_EFFECTS) == set(TRAINING_EFFECTS) == set(CORRUPTIONS)
     assert all(len(effects) == len(SEVERITIES) for effects in TEST_EFFECTS.values())
-    for kind in KINDS:
+    for kind in CORRUPTIONS:
         for effect in (*TEST_EFFECTS[kind], *TRAINING_EFFECTS[kind]):
             assert isinstance(effect, Background) == (kind in BACKGROUND_KINDS)
 
 
 def test_nothing_that_tests_use_is_for_training() -> None:
     assert not TEST_NOISE_FOLDS & TRAINING_NOISE_FOLDS
-    for kind in KINDS:
+    for kind in CORRUPTIONS:
         for trained in TRAINING_EFFECTS[kind]:
             for tested in TEST_EFFECTS[kind]:
                 shared = (vars(trained).items() & vars(tested).items()) - {("voices", 1)}
@@ -55,9 +55,9 @@ def test_nothing_that_tests_use_is_for_training() -> None:
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.sampled_from(KINDS), st.sampled_from(SEVERITIES), st.integers(0, 2**40))
+@given(st.sampled_from(CORRUPTIONS), st.sampled_from(SEVERITIES), st.integers(0, 2**40))
 def test_a_corruption_depends_on_name_kind_severity_and_seed(
-    kind: Kind, severity: int, seed: int
+    kind: CorruptionKind, severity: int, seed: int
 ) -> None:
     first, again = (
         corrupt(SPEECH, RATE, kind, severity, name="a.wav", seed=seed, backgrounds=pool())
@@ -68,7 +68,7 @@ def test_a_corruption_depends_on_name_kind_severity_and_seed(
 
 
 @pytest.mark.parametrize("kind", ["noise", "speech", "room", "packet-loss"])
-def test_another_name_or_seed_is_another_corruption(kind: Kind) -> None:
+def test_another_name_or_seed_is_another_corruption(kind: CorruptionKind) -> None:
     def heard(name: str, seed: int) -> NDArray[np.float32]:
         return corrupt(SPEECH, RATE, kind, 3, name=name, seed=seed, backgrounds=pool())
 

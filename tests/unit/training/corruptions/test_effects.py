@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from scipy.signal import welch
 
 from tests.support.sounds import RATE, tone
+from training.corruptions import CORRUPTIONS
 from training.corruptions.effects import (
     Background,
     Clipping,
@@ -18,7 +19,7 @@ from training.corruptions.effects import (
     Tempo,
     quantize,
 )
-from training.corruptions.severities import KINDS, TEST_EFFECTS
+from training.corruptions.severities import TEST_EFFECTS
 
 Array = NDArray[np.float32]
 
@@ -214,7 +215,7 @@ def test_tempo_changes_the_length_and_keeps_the_pitch(factor: float) -> None:
 
 
 def every_effect() -> list[Effect]:
-    effects = [effect for kind in KINDS for effect in TEST_EFFECTS[kind]]
+    effects = [effect for kind in CORRUPTIONS for effect in TEST_EFFECTS[kind]]
     return [effect for effect in effects if not isinstance(effect, Background)]
 
 
