@@ -1,5 +1,6 @@
 """The OpenAPI document: the parts that FastAPI cannot know of every route."""
 
+from collections.abc import Collection
 from http import HTTPMethod
 from typing import Any
 
@@ -8,6 +9,7 @@ from fastapi import FastAPI
 from app.api.middleware.api_key import SECURITY_SCHEMES, is_open
 from app.api.problems import openapi_responses
 from app.api.state import AppState
+from app.checkpoints.store import ModelKey
 from earshot.schemas import Problem
 
 _METHODS = tuple(method.lower() for method in HTTPMethod)
@@ -43,15 +45,20 @@ def extend_openapi(app: FastAPI, *, has_keys: bool, has_limits: bool) -> None:
                 if has_keys and is_open(path):
                     operation["security"] = []
                 if state is not None:
-                    _name_tasks(operation.get("parameters", ()), state.registry.tasks)
+                    _name_checkpoints(operation.get("parameters", ()), state.registry.entries)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _name_tasks(parameters: list[dict[str, Any]], tasks: list[str]) -> None:
-    """Give the path parameter `task` the tasks that are in the store now."""
+def _name_checkpoints(parameters: list[dict[str, Any]], keys: Collection[ModelKey]) -> None:
+    """Give the parameters of a route for any task the tasks and names that the store has now."""
+    if not any((each["in"], each["name"]) == ("path", "task") for each in parameters):
+        return
+    names = sorted({key.name for key in keys})
+    values = {"task": sorted({key.task for key in keys}), "checkpoint": names, "window": names}
     for parameter in parameters:
-        if (parameter["in"], parameter["name"]) == ("path", "task"):
-            schema = {key: parameter["schema"][key] for key in ("type", "title")}
-            parameter["schema"] = schema | ({"enum": tasks} if tasks else {})
+        if parameter["name"] in values:
+            found = values[parameter["name"]]
+            schema = {"type": "string", "title": parameter["schema"]["title"]}
+            parameter["schema"] = schema | ({"enum": found} if found else {})

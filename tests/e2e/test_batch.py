@@ -109,4 +109,4 @@ def test_what_is_no_form_is_told_how_to_send(client: httpx.Client) -> None:
     response = client.post(BATCH, content=encode(make("siren", 1), RATE))
     assert "curl -F file=@clip.wav" in problem(response, 415, "unsupported-media-type")
     response = client.post("/classify/whales/batch", files=files(b"x"))
-    problem(response, 404, "invalid-parameter")
+    problem(response, 404, "unknown-task")

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bench.servers import stop
+from bench.servers import Log, free_port, stop
 from earshot.cli import TRAINING_COMMANDS, main
 from tests.e2e.test_classify import post
-from tests.support.serving import Log, ServerClient
+from tests.support.serving import ServerClient
 from tests.support.sounds import RATE, encode, make
 
 ROOT = Path(__file__).parents[2]
@@ -178,21 +178,20 @@ def test_the_training_packages_are_not_needed(recordings: Path, trained_store: P
 def test_the_service_runs_with_the_options(trained_store: Path, tmp_path: Path) -> None:
     """From a folder elsewhere, and with workers that start anew."""
     store = os.path.relpath(trained_store, tmp_path)
-    process = subprocess.Popen(
-        [*EARSHOT, "serve", "--port", "0", "--host", "127.0.0.1", "--store", store],
-        cwd=tmp_path,
-        env=os.environ | {"EARSHOT_WORKERS": "2", "PYTHONPATH": str(ROOT)},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        log = Log(process)
-        log.wait_for(lambda line: "startup complete" in line)
-        assert log.address is not None, "".join(log.lines)
-        models = httpx.get(f"{log.address}/models", timeout=60).json()["models"]
-        assert [(model["task"], model["name"]) for model in models] == [("urban-sound", "hann")]
-    finally:
-        stop(process)
+    port = free_port()
+    with (tmp_path / "log").open("w+b") as file:
+        process = subprocess.Popen(
+            [*EARSHOT, "serve", "--port", str(port), "--host", "127.0.0.1", "--store", store],
+            cwd=tmp_path,
+            env=os.environ | {"EARSHOT_WORKERS": "2", "PYTHONPATH": str(ROOT)},
+            stderr=file,
+        )
+        try:
+            Log(file).wait_for(lambda line: "startup complete" in line)
+            models = httpx.get(f"http://127.0.0.1:{port}/models", timeout=60).json()["models"]
+            assert [(model["task"], model["name"]) for model in models] == [("urban-sound", "hann")]
+        finally:
+            stop(process)
 
 
 @pytest.mark.parametrize("format_", ["table", "json", "csv"])

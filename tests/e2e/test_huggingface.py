@@ -114,4 +114,4 @@ def test_the_limit_holds_for_the_recording_in_json(client: ServerClient) -> None
 
 
 def test_an_unknown_task_is_not_found(client: ServerClient) -> None:
-    problem(client.post("/hf/whales", content=SIREN), 404, "invalid-parameter")
+    problem(client.post("/hf/whales", content=SIREN), 404, "unknown-task")

@@ -83,8 +83,10 @@ def test_every_route_knows_the_task(client: ServerClient, clip: Path) -> None:
     explanation = client.post(f"/explain/{TASK}", files=files, params={"format": "json"}).json()
     assert (explanation["task"], explanation["label"]) == (TASK, "siren")
     document = client.get("/openapi.json").json()
-    [task, *_] = document["paths"]["/classify/{task}"]["post"]["parameters"]
-    assert task["schema"]["enum"] == [TASK]
+    parameters = document["paths"]["/classify/{task}"]["post"]["parameters"]
+    accepted = {each["name"]: each["schema"].get("enum") for each in parameters}
+    assert accepted["task"] == [TASK]
+    assert accepted["checkpoint"] == accepted["window"] == ["first"]
     metrics = client.get("/metrics").text
     assert f'earshot_predictions_total{{checkpoint="first",label="siren",task="{TASK}"}}' in metrics
 
