@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.checkpoints import store
+from app.checkpoints.card import Card
 from app.checkpoints.store import CheckpointError, ModelKey
 from training.card_tables import (
     calibration_table,
@@ -21,6 +22,7 @@ from training.card_tables import (
 )
 from training.corpora import CORPORA, CorpusError
 from training.corpora.csv_tables import URBANSOUND8K
+from training.corpora.folders import CORPUS as FOLDERS
 from training.corruptions.backgrounds import CorruptionError
 from training.corruptions.files import corrupt_file
 from training.data_source import DataSource
@@ -89,7 +91,7 @@ def _train(options: argparse.Namespace, command: str) -> None:
     evaluator = Evaluator(config.source, config.cache, command)
     checkpoint, [evaluation] = evaluate(export(folder), evaluator, folder / FP32_MODEL, [])
     write_report(evaluation, folder / "report")
-    _show(checkpoint)
+    _show(checkpoint.card)
 
 
 def _export(options: argparse.Namespace, _: str) -> None:
@@ -116,11 +118,17 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
         _evaluate_further(options, command, checkpoint, siblings, extended, options.out or out)
         return
     evaluator = Evaluator(source, options.cache or cache, command)
-    checkpoint, evaluations = evaluate(checkpoint, evaluator, options.fp32 or fp32, siblings)
     folder = options.out or out
+    if source.folder_per_label and FOLDERS not in checkpoint.card.training.held_out:
+        unseen = evaluator.evaluate_unseen(checkpoint)
+        write_report(unseen, folder)
+        _show(checkpoint.card.model_copy(update={"metrics": unseen.metrics, "sibling_metrics": ()}))
+        log.info("wrote %s; the card stays as it is", folder)
+        return
+    checkpoint, evaluations = evaluate(checkpoint, evaluator, options.fp32 or fp32, siblings)
     for number, evaluation in enumerate(evaluations):
         write_report(evaluation, folder / f"sibling-{number}" if number else folder)
-    _show(checkpoint)
+    _show(checkpoint.card)
     log.info("wrote %s", folder)
 
 
@@ -264,13 +272,12 @@ def _adjusted(recipe: Recipe, options: argparse.Namespace) -> Recipe:
     )
 
 
-def _show(checkpoint: store.Checkpoint) -> None:
+def _show(card: Card) -> None:
     """Print the metrics of a card as a table."""
-    card = checkpoint.card
     if card.metrics is None:
         return
-    table = Table(title=f"{checkpoint.key}: {checkpoint.folder}")
-    for heading in ("held-out clips of", "clips", "groups", "accuracy", "UAR", "macro F1"):
+    table = Table(title=f"{card.task}/{card.name}")
+    for heading in ("clips of", "clips", "groups", "accuracy", "UAR", "macro F1"):
         table.add_column(heading)
     rows = [("all corpora", card.metrics.overall), *card.metrics.by_corpus.items()]
     for sibling in card.sibling_metrics:

@@ -286,6 +286,39 @@ def test_own_recordings_and_labels(
     assert set(decoded.values()) == {1}
 
 
+def test_a_checkpoint_is_measured_on_recordings_of_others(
+    trained_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is fitted on them: what the card says is used, and stays."""
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    for seed in range(6):
+        label = ("siren", "drilling", "dog_bark")[seed % 3]
+        (mine / label).mkdir(parents=True, exist_ok=True)
+        soundfile.write(mine / label / f"{seed}.wav", make(label, 90 + seed), RATE)
+    (mine / "siren" / "damaged.wav").write_bytes(b"no sound")
+    key = ModelKey("urban-sound", "hann")
+    before = store.load(trained_store, key).card
+    ask = ["evaluate", "--task", "urban-sound", "--checkpoint", "hann", "--folders", str(mine)]
+    ask += ["--store", str(trained_store), "--out", str(out), "--cache", str(tmp_path / "cache")]
+    main(ask)
+    assert store.load(trained_store, key).card == before
+    with (out / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert (
+        sorted(row["label"] for row in rows) == ["dog_bark"] * 2 + ["drilling"] * 2 + ["siren"] * 2
+    )
+    measured = json.loads((out / "metrics.json").read_text())
+    right = sum(row["label"] == row["predicted"] for row in rows)
+    assert measured["overall"]["accuracy"] == pytest.approx(right / 6, abs=1e-4)
+    assert measured["overall"]["groups"] == 6
+    assert measured["command"] == "earshot " + " ".join(ask)
+    assert f"{right / 6:.1%}" in capsys.readouterr().out
+
+    (mine / "siren").rename(mine / "whale")
+    with pytest.raises(SystemExit, match="label 'whale' is not one of air_conditioner"):
+        main(ask)
+
+
 def test_what_cannot_end_well_is_not_begun(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
