@@ -8,8 +8,7 @@ from pathlib import Path
 
 from training.corpora import CORPORA
 from training.corruptions import CORRUPTIONS, SEVERITIES
-from training.protocols import PROTOCOLS
-from training.tasks import TASKS, require_name
+from training.tasks import PROTOCOLS, TASKS, require_name
 
 # `--help` needs none of the packages that commands need: nothing here imports them.
 

@@ -18,10 +18,10 @@ from training.corruptions.material import load_test_backgrounds
 from training.data_source import DataSource
 from training.generalization import Generalization
 from training.ood_families import load_families, score_family
-from training.protocols import Protocol
 from training.robustness import RobustnessTest, sample_evenly
 from training.slices import measure_slices
 from training.splits import hold_out, require_labels
+from training.tasks import Protocol
 from training.waveforms import decode_all, readable
 
 

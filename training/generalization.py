@@ -16,9 +16,8 @@ from earshot.schemas import GroupedScores, TagScores
 from training.attributes import LANGUAGES
 from training.corpora import CORPORA, CorpusError, LabeledRecording, load_corpora
 from training.intervals import grouped_scores, tag_scores
-from training.protocols import RetrainedProtocol
 from training.splits import SplitError, hold_out
-from training.tasks import TASKS
+from training.tasks import TASKS, RetrainedProtocol
 
 STREET_CORPUS = "sonyc"
 STREET_TASK = "urban-sound"

@@ -1,15 +1,27 @@
-"""The tasks that Earshot ships checkpoints for. Any other name can be trained from own folders."""
+"""The tasks that Earshot ships checkpoints for, and the protocols that test them.
+
+Any other task can be trained from own folders.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LONGEST_NAME = 64
 
 MUSIC = "music"
 """a folder of recordings for each genre, below `--data`"""
+
+RetrainedProtocol = Literal["leave-corpus-out", "leave-language-out"]
+Protocol = Literal[
+    "held-out", "new-corpora", "leave-corpus-out", "leave-language-out", "street-tags"
+]
+PROTOCOLS: Final[tuple[Protocol, ...]] = (
+    *("held-out", "new-corpora", "leave-corpus-out", "leave-language-out", "street-tags"),
+)
+"""generalisation protocols of `earshot evaluate --protocol`"""
 
 
 @dataclass(frozen=True)
