@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Address = tuple[str, int]
-Outcome = int | Literal["refused", "lost"]
+ResponseStatus = int | Literal["refused", "lost"]
 """the status of the answer; or `refused`, where the connection was, or broke before the whole
 request was sent; or `lost`, where all was sent and no answer came"""
 
@@ -35,7 +35,7 @@ def post(path: str, body: bytes, *, kind: str = "", media_type: str = "audio/wav
 class Response:
     """The answer to one attempt, or its failure."""
 
-    outcome: Outcome
+    outcome: ResponseStatus
     seconds: float = 0.0
     body: bytes = b""
     retry_after: float = 0.1
@@ -50,15 +50,17 @@ class Response:
 class LoadStats:
     """Outcomes and latencies of many requests."""
 
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    outcomes: Counter[ResponseStatus] = field(default_factory=Counter)
     """of each attempt"""
-    latencies: defaultdict[Outcome, list[float]] = field(default_factory=lambda: defaultdict(list))
+    latencies: defaultdict[ResponseStatus, list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     """seconds of each attempt"""
-    final_outcomes: list[Outcome] = field(default_factory=list)
+    final_outcomes: list[ResponseStatus] = field(default_factory=list)
     """of each request, by its last attempt"""
     in_flight: int = 0
     """requests that were sent, or are being sent, and not answered yet"""
-    by_kind: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
+    by_kind: Counter[tuple[str, ResponseStatus]] = field(default_factory=Counter)
     versions: Counter[str] = field(default_factory=Counter)
     """of the checkpoints that answered"""
 
@@ -80,7 +82,7 @@ class LoadStats:
         if response.outcome == 200 and response.body.startswith(b"{"):
             self.versions[response.json()["checkpoint"]["version"]] += 1
 
-    def percentile_ms(self, fraction: float, outcome: Outcome = 200) -> float:
+    def percentile_ms(self, fraction: float, outcome: ResponseStatus = 200) -> float:
         """Return a percentile of the latencies of an outcome, ms; 0 where it never came."""
         times = sorted(self.latencies[outcome])
         return 1000 * times[min(len(times) - 1, int(fraction * len(times)))] if times else 0.0

@@ -20,7 +20,7 @@ from app.inference.engine import OpenVinoEngine
 from bench.tables import markdown_table
 
 STORE = Path(__file__).parents[1] / "models_store"
-STREAMS = (1, 2)
+STREAM_COUNTS = (1, 2)
 BATCHES = (1, 2, 4, 8, 16)
 
 
@@ -32,7 +32,7 @@ def default_checkpoint() -> Checkpoint:
 class ModelOnly:
     """The network of the default checkpoint, compiled once for each number of streams."""
 
-    def __init__(self, streams: Sequence[int] = STREAMS) -> None:
+    def __init__(self, streams: Sequence[int] = STREAM_COUNTS) -> None:
         checkpoint = default_checkpoint()
         self._config = checkpoint.card.input
         self._engines = {
@@ -81,7 +81,7 @@ def main() -> None:
     rows = [
         {"streams": streams}
         | {f"batch {batch}": f"{rates[streams, batch]:.0f}" for batch in BATCHES}
-        for streams in STREAMS
+        for streams in STREAM_COUNTS
     ]
     print(markdown_table(rows))
 

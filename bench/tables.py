@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bench.load import LoadStats, Outcome
+from bench.load import LoadStats, ResponseStatus
 
 
 def markdown_table(rows: Sequence[Mapping[str, object]]) -> str:
@@ -23,7 +23,7 @@ def figures_table(heading: str, figures: Mapping[str, float], *, digits: int) ->
 def load_row(case: str, stats: LoadStats, **more: object) -> dict[str, object]:
     """Return a row of the outcomes of a load, with `more` columns behind.
 
-    `answered` lists the number of answers of each status but 503; see `bench.load.Outcome`.
+    `answered` lists the number of answers of each status but 503; see `bench.load.ResponseStatus`.
     """
     answered = {
         status: count
@@ -41,6 +41,6 @@ def load_row(case: str, stats: LoadStats, **more: object) -> dict[str, object]:
     }
 
 
-def percentiles(stats: LoadStats, outcome: Outcome) -> str:
+def percentiles(stats: LoadStats, outcome: ResponseStatus) -> str:
     """Return the median and the 99th percentile of the latencies of an outcome, ms."""
     return f"{stats.percentile_ms(0.5, outcome):.0f}, {stats.percentile_ms(0.99, outcome):.0f}"

@@ -6,12 +6,12 @@ import { labelColour } from "./theme.js";
 
 /**
  * The result of one model; null while the service is at work.
- * @typedef {{model: Model, result: Classification | Problem | null}} Outcome
+ * @typedef {{model: Model, result: Classification | Problem | null}} ModelResult
  */
 
 /**
  * Show the outcomes side by side.
- * @param {Outcome[]} outcomes
+ * @param {ModelResult[]} outcomes
  * @param {() => void} retry
  */
 export function renderResults(outcomes, retry) {
@@ -50,7 +50,7 @@ export function renderProgress({ name }, { seconds, total }) {
 
 /**
  * Return the outcomes in a sentence, for screen readers.
- * @param {Outcome[]} outcomes
+ * @param {ModelResult[]} outcomes
  * @returns {string}
  */
 export function ariaSummary(outcomes) {

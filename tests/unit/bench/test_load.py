@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bench.load import Address, LoadStats, Outcome, Request, run_load
+from bench.load import Address, LoadStats, Request, ResponseStatus, run_load
 from bench.servers import free_port
 
 REQUEST = Request("any", b"POST / HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody")
@@ -46,7 +46,7 @@ def outcomes(answers: list[bytes], requests: int, *, retry: bool = False) -> Loa
     ("answers", "expected"),
     [([OK, OK], [200, 200]), ([OK, b"", OK], [200, "lost", 200]), ([BUSY, OK], [503, 200])],
 )
-def test_each_attempt_is_counted(answers: list[bytes], expected: list[Outcome]) -> None:
+def test_each_attempt_is_counted(answers: list[bytes], expected: list[ResponseStatus]) -> None:
     stats = outcomes(list(answers), len(expected))
     assert stats.final_outcomes == expected
     assert stats.attempts == len(expected)

@@ -135,7 +135,7 @@ def test_a_slot_that_is_not_used_is_free_again_and_cannot_be_used_later() -> Non
 def test_a_slot_is_free_when_the_thread_is_done_and_not_when_nobody_waits_any_more() -> None:
     pool = make_decoders(count=1)
 
-    async def give_up() -> None:
+    async def cancel() -> None:
         async with pool.reserve() as slot:
             opened = slot.open(LONG)
             source = await asyncio.to_thread(opened.__enter__)
@@ -146,7 +146,7 @@ def test_a_slot_is_free_when_the_thread_is_done_and_not_when_nobody_waits_any_mo
         await asyncio.to_thread(opened.__exit__, None, None, None)
         await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
 
-    asyncio.run(give_up())
+    asyncio.run(cancel())
     pool.close()
 
 
