@@ -190,8 +190,8 @@ def _draw_corruptions(robustness: Mapping[str, Robustness], path: Path) -> None:
             axes, relative, texts, CORRUPTIONS, [str(severity) for severity in SEVERITIES]
         )
         axes.set(
-            title=f"{name}\nclean UAR {each.clean.uar:.0%}, "
-            f"rejected {each.clean.rejection_rate:.0%}; mean {each.relative_uar:.0%} of clean",
+            title=f"{name}\nclean: UAR {each.clean.uar:.0%}, "
+            f"rejected {each.clean.rejection_rate:.0%}\nmean: {each.relative_uar:.0%} of clean",
             xlabel="severity",
         )
     _save(figure, path)
@@ -221,7 +221,9 @@ def _draw_heat_map(
     axes.set_yticks(range(len(rows)), rows)
     for row, of_row in enumerate(texts):
         for column, text in enumerate(of_row):
-            axes.text(column, row, text, ha="center", va="center", fontsize=8)
+            is_dark = abs(values[row, column] - 0.5) > 0.35
+            colour = "white" if is_dark else "black"
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
 
 
 def _save(figure: Figure, path: Path) -> None:
