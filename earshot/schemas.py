@@ -256,7 +256,9 @@ class Metrics(FrozenModel):
         "whose value is known -> scores of the held-out recordings",
     )
     commands: dict[str, str] = Field(
-        default_factory=dict, description="field of these metrics -> command that measured it"
+        default_factory=dict,
+        description="field of these metrics, or `generalization.PROTOCOL` -> command that "
+        "measured it",
     )
 
 

@@ -167,7 +167,7 @@ def _evaluate_further(
         assert metrics is not None
         assert metrics.ood is not None
         update = {"ood": metrics.ood.model_copy(update={"by_family": families})}
-    checkpoint = write_metrics(checkpoint, update, command)
+    checkpoint = write_metrics(checkpoint, update, command, options.protocol)
     sys.stdout.write(robustness_report([checkpoint.card]))
 
 

@@ -182,18 +182,22 @@ def require_metrics(checkpoint: Checkpoint) -> None:
     _metrics(checkpoint)
 
 
-def write_metrics(checkpoint: Checkpoint, update: Mapping[str, object], command: str) -> Checkpoint:
+def write_metrics(
+    checkpoint: Checkpoint, update: Mapping[str, object], command: str, protocol: str | None = None
+) -> Checkpoint:
     """Add what was measured to the card, and the command that measured it.
 
     Args:
         checkpoint: whose card has metrics.
         update: field of `Metrics` -> value.
         command: the command line.
+        protocol: the one that `generalization` got figures of, where it is in `update`.
 
     Raises CheckpointError when the card has no metrics or the store cannot be written.
     """
     metrics = _metrics(checkpoint)
-    commands = {**metrics.commands, **dict.fromkeys(update, command)}
+    measured = [f"{field}.{protocol}" if field == "generalization" else field for field in update]
+    commands = {**metrics.commands, **dict.fromkeys(measured, command)}
     new = metrics.model_copy(update={**update, "commands": commands})
     return store.replace_card(checkpoint, checkpoint.card.model_copy(update={"metrics": new}))
 

@@ -36,9 +36,10 @@ def test_every_command_of_a_figure_is_in_the_cards(shipped: list[Card]) -> None:
         assert metrics is not None
         measured = {
             field
-            for field in ("robustness", "generalization", "street_tags", "slices")
+            for field in ("robustness", "street_tags", "slices")
             if getattr(metrics, field)
         }
+        measured |= {f"generalization.{protocol}" for protocol in metrics.generalization}
         if metrics.ood is not None and metrics.ood.by_family:
             measured.add("ood")
         assert set(metrics.commands) == measured

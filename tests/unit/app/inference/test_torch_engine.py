@@ -41,7 +41,7 @@ def test_it_is_the_network_that_was_trained(tmp_path: Path) -> None:
 
 def test_without_weights_it_says_what_to_do(tmp_path: Path) -> None:
     without = checkpoint(tmp_path, None)
-    with pytest.raises(MissingCheckpointError, match="earshot export --weights"):
+    with pytest.raises(MissingCheckpointError, match="earshot export RUN --weights"):
         make_engine(without, "torch", streams=1, cache=None)
 
 
