@@ -31,7 +31,7 @@ A task of your own, from a folder of recordings for each label:
   earshot train --task machine-faults --folders MY_RECORDINGS
 """
 TRAINING_COMMANDS = (
-    *("pretrain", "train", "export", "evaluate", "corrupt", "robustness", "tables"),
+    *("pretrain", "train", "fine-tune", "export", "evaluate", "corrupt", "robustness", "tables"),
     *("compare-windows", "analyze-genres"),
 )
 """commands of the package `training`, which only a checkout has"""

@@ -31,12 +31,19 @@ def random_crop(
     if samples.size > needed:
         start = int(rng.integers(samples.size - needed + 1))
         samples = samples[start : start + needed]
-    if speed != 1.0 and samples.size > 1:
-        positions = np.arange(0, samples.size - 1, speed)
-        samples = np.interp(positions, np.arange(samples.size), samples).astype(np.float32)
+    samples = change_speed(samples, speed)
     if samples.size < length:
         return np.roll(pad_or_repeat(samples, length, padding), rng.integers(length))
     return samples[:length]
+
+
+def change_speed(samples: Array, speed: float) -> Array:
+    """Play `samples` `speed` times as fast, by linear interpolation; pitch and tempo change."""
+    if speed == 1.0 or samples.size < 2:
+        return samples
+    positions = np.arange(0, samples.size - 1, speed)
+    changed: Array = np.interp(positions, np.arange(samples.size), samples).astype(np.float32)
+    return changed
 
 
 def uniform_scale(spread: float, rng: Generator) -> float:

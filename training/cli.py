@@ -12,11 +12,17 @@ from training.tasks import PROTOCOLS, TASKS, require_name
 
 # `--help` needs none of the packages that commands need: nothing here imports them.
 
+_NEEDED = {"fine-tune": ("lightning", "transformers", "nncf")}
+"""packages of the commands that need more than Lightning"""
+_LONGEST_CLIP_SECONDS = 30.0
+"""of Whisper"""
+
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the commands that train and measure to the command line."""
     _add_pretrain(commands)
     _add_train(commands)
+    _add_fine_tune(commands)
     _add_export(commands)
     _add_evaluate(commands)
     _add_corrupt(commands)
@@ -32,7 +38,8 @@ def run(options: argparse.Namespace, command: str) -> None:
     Raises SystemExit with a message where the user's data is not as it should be, or the
     training packages are missing.
     """
-    if importlib.util.find_spec("lightning") is None:
+    needed = _NEEDED.get(options.command, ("lightning",))
+    if any(importlib.util.find_spec(package) is None for package in needed):
         sys.exit(
             "earshot: the training packages are missing: "
             "run `make training` in a checkout of Earshot"
@@ -104,6 +111,58 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_cache(parser)
     _add_store(parser)
     _add_run(parser, "runs/TASK-NAME")
+
+
+def _add_fine_tune(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "fine-tune",
+        help="fine-tune a speech encoder for emotion",
+        description="Fine-tune the first layers of a speech encoder for the task emotion, measure "
+        "it on the speakers that were held out, and write model.fp32.onnx and model.onnx into "
+        "RUN. An interrupted run goes on. The service cannot serve these graphs yet.",
+    )
+    parser.add_argument("data", type=Path, metavar="DATA", help="the corpora")
+    parser.add_argument(
+        "encoder",
+        metavar="ENCODER",
+        help="model.bin of a Whisper for CTranslate2; or a Whisper, wav2vec 2.0, HuBERT or WavLM "
+        "for transformers, as a folder or by its name on the hub",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    _add_cache(parser)
+    parser.add_argument(
+        "--layers",
+        type=_positive_int,
+        default=5,
+        metavar="N",
+        help="of the encoder that are kept, from the first (default: 5)",
+    )
+    parser.add_argument(
+        "--clip-seconds",
+        type=_clip_seconds,
+        default=4.0,
+        metavar="S",
+        help="length of the clips that are classified (default: 4)",
+    )
+    parser.add_argument(
+        "--steps", type=_positive_int, default=1_000, metavar="N", help="(default: 1000)"
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=_positive_int,
+        default=20,
+        metavar="N",
+        help="of each process (default: 20)",
+    )
+    parser.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        choices=TASKS["emotion"].corpora,
+        metavar="CORPUS",
+        help="a corpus to keep for measuring as a whole; may be repeated",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -218,7 +277,7 @@ def _add_further_measurements(parser: argparse.ArgumentParser) -> None:
     )
     sample.add_argument(
         "--recordings",
-        type=_recording_count,
+        type=_positive_int,
         metavar="N",
         help="with --corruptions: draw so many, labels and groups in proportion (default: all)",
     )
@@ -401,7 +460,19 @@ def _add_run(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def _recording_count(text: str) -> int:
+def _clip_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= _LONGEST_CLIP_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"expected more than 0 and at most {_LONGEST_CLIP_SECONDS:g}, got {text!r}"
+        )
+    return seconds
+
+
+def _positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more, got {text!r}")
     return int(text)

@@ -94,6 +94,24 @@ def _train(options: argparse.Namespace, command: str) -> None:
     _show(checkpoint.card)
 
 
+def _fine_tune(options: argparse.Namespace, _: str) -> None:
+    # Loads transformers and NNCF, for which no other command should wait.
+    from training.fine_tuning.command import fine_tune, make_config  # noqa: PLC0415
+
+    config = make_config(
+        data=options.data,
+        encoder=options.encoder,
+        layers=options.layers,
+        clip_seconds=options.clip_seconds,
+        steps=options.steps,
+        batch_size=options.batch_size,
+        leave_out=options.leave_out,
+        seed=options.seed,
+        cache=options.cache,
+    )
+    fine_tune(config, options.run)
+
+
 def _export(options: argparse.Namespace, _: str) -> None:
     checkpoint = export(options.run, options.store, weights=options.weights)
     log.info("wrote %s; earshot evaluate fills in its metrics", checkpoint.folder)
@@ -241,6 +259,7 @@ def _analyze_genres(options: argparse.Namespace, _: str) -> None:
 COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
     "pretrain": _pretrain,
     "train": _train,
+    "fine-tune": _fine_tune,
     "export": _export,
     "evaluate": _evaluate,
     "corrupt": _corrupt,

@@ -76,7 +76,7 @@ def lock_run_config(
     if path.exists() and _fixed(path.read_text("utf-8"), changeable) != _fixed(text, changeable):
         raise RunError(
             f"{folder} holds a run with other options (see {CONFIG} there); "
-            "choose another folder with --out, or delete it"
+            "choose another folder for the run, or delete this one"
         )
     folder.mkdir(parents=True, exist_ok=True)
     # Processes that train together write the same; none of them reads half a file.

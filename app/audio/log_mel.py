@@ -34,8 +34,9 @@ class LogMelConfig(BaseModel):
     fmax: float = Field(gt=0, description="Hz")
     amin: float = Field(gt=0, description="mel power below this counts as this")
     top_db: float = Field(gt=0, description="dB kept below the clip's loudest point")
-    normalisation: Literal["clip"] = Field(
-        description="clip: subtract the clip's mean and divide by its standard deviation (dB)"
+    normalisation: Literal["clip", "none"] = Field(
+        description="clip: subtract the clip's mean and divide by its standard deviation (dB); "
+        "none: dB as they are"
     )
 
     @model_validator(mode="after")
@@ -116,7 +117,8 @@ def normalise(db: NDArray[np.float32]) -> NDArray[np.float32]:
 def log_mel(clip: NDArray[np.float32], config: LogMelConfig) -> NDArray[np.float32]:
     """Compute the network's input for one clip of `config.clip_samples` samples.
 
-    Returns float32, shape `[n_mels, frames]`, mean 0 and standard deviation 1.
+    Returns float32, shape `[n_mels, frames]`: with mean 0 and standard deviation 1, or in dB, as
+    `config.normalisation` says.
     """
     db = power_to_db(mel_power(clip, config), amin=config.amin, top_db=config.top_db)
-    return normalise(db)
+    return normalise(db) if config.normalisation == "clip" else db

@@ -111,6 +111,41 @@ def load_test_backgrounds(
     return {"noise": noises, "speech": _decoded(voices, sample_rate, cache)}
 
 
+def load_training_backgrounds(
+    data: Path,
+    task: str,
+    train: Sequence[LabeledRecording],
+    *,
+    sample_rate: int,
+    cache: Path,
+) -> dict[CorruptionKind, BackgroundPool]:
+    """Return what training may put in the background of a task's recordings, decoded.
+
+    Noise is there where ESC-50 is below `data`, speech where `train` has two speakers or more.
+
+    Args:
+        data: the folder of the corpora.
+        task: see `noise_recordings`.
+        train: voices on the training side of the split; those of tests are left out.
+        sample_rate: of the samples, Hz.
+        cache: folder for decoded recordings.
+
+    Raises:
+        BackgroundError: none of the recordings of a kind can be decoded.
+        CorpusError: a corpus is not as expected.
+        OSError: the cache cannot be written.
+    """
+    pools: dict[CorruptionKind, BackgroundPool] = {}
+    noises = noise_recordings(data, task, "training", train)
+    if noises:
+        pools["noise"] = _decoded(noises, sample_rate, cache)
+    tested = TASKS[SPEECH_TASK].held_out
+    voices = [each for each in train if each.fold not in tested.get(each.corpus, ())]
+    if len({each.group for each in voices}) > 1:
+        pools["speech"] = _decoded(voices, sample_rate, cache)
+    return pools
+
+
 def _decoded(
     recordings: Sequence[LabeledRecording], sample_rate: int, cache: Path
 ) -> BackgroundPool:

@@ -37,6 +37,15 @@ def test_speed_moves_the_pitch_within_its_range() -> None:
     assert 1070 < max(pitches) <= 1100
 
 
+def test_a_faster_recording_is_shorter_and_higher() -> None:
+    faster = augment.change_speed(tone(1000, 1.0), 1.25)
+    assert faster.size == pytest.approx(RATE / 1.25, abs=2)
+    assert faster.dtype == np.float32
+    pitch = np.abs(np.fft.rfft(faster)).argmax() * RATE / faster.size
+    assert pitch == pytest.approx(1250, abs=2)
+    np.testing.assert_array_equal(augment.change_speed(COUNT, 1.0), COUNT)
+
+
 @given(st.floats(0.01, 0.99))
 def test_mixing_shares_the_power(weight: float) -> None:
     first, second = tone(500, amplitude=0.9), tone(2000, amplitude=0.1)

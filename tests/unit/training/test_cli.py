@@ -31,6 +31,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     [
         ("pretrain", "--data DIR"),
         ("train", "--data DIR"),
+        ("fine-tune", "DATA ENCODER RUN"),
         ("export", "RUN"),
         ("evaluate", "--data DIR"),
         ("compare-windows", "--data DIR"),
@@ -88,6 +89,33 @@ def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path:
         capsys, "evaluate", "--task", "emotion", *data
     )
     assert "name a RUN, or a checkpoint by" in fails(capsys, "evaluate", str(tmp_path), *data)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--layers", "0", "argument --layers: expected 1 or more, got '0'"),
+        ("--clip-seconds", "31", "expected more than 0 and at most 30, got '31'"),
+        ("--clip-seconds", "long", "expected more than 0 and at most 30, got 'long'"),
+        ("--leave-out", "esc50", "argument --leave-out: invalid choice: 'esc50' (choose from"),
+    ],
+)
+def test_options_of_a_fine_tuning_are_checked(
+    option: str, value: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in fails(capsys, "fine-tune", "DIR", "model.bin", "RUN", option, value)
+
+
+@pytest.mark.parametrize("package", ["transformers", "nncf"])
+def test_a_package_that_only_fine_tuning_needs_is_asked_for(
+    package: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == package else find(name)
+    )
+    message = fails(capsys, "fine-tune", "DIR", "model.bin", "RUN")
+    assert "the training packages are missing: run `make training`" in message
 
 
 @pytest.mark.parametrize("name", ["Machine-Faults", "machine faults", "-faults", "a--b", "x" * 65])

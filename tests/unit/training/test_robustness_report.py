@@ -35,9 +35,7 @@ def test_every_command_of_a_figure_is_in_the_cards(shipped: list[Card]) -> None:
         metrics = card.metrics
         assert metrics is not None
         measured = {
-            field
-            for field in ("robustness", "street_tags", "slices")
-            if getattr(metrics, field)
+            field for field in ("robustness", "street_tags", "slices") if getattr(metrics, field)
         }
         measured |= {f"generalization.{protocol}" for protocol in metrics.generalization}
         if metrics.ood is not None and metrics.ood.by_family:

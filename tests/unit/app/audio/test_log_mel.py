@@ -43,6 +43,19 @@ def test_shape_and_scale() -> None:
     assert spectrogram.std() == pytest.approx(1, abs=1e-4)
 
 
+def test_without_normalisation_it_is_in_db() -> None:
+    config = LOG_MEL.model_copy(update={"normalisation": "none"})
+    samples = make("siren", seed=3)
+    db = log_mel(samples, config)
+    assert db.dtype == np.float32
+    expected = power_to_db(mel_power(samples, config), amin=config.amin, top_db=config.top_db)
+    np.testing.assert_array_equal(db, expected)
+    assert db.max() - db.min() <= config.top_db
+    # A tenth of the amplitude is 20 dB less, and silence is at the floor of 10 log10(amin).
+    np.testing.assert_allclose(log_mel(samples / np.float32(10), config), db - 20, atol=0.01)
+    np.testing.assert_allclose(log_mel(np.zeros(32_000, np.float32), config), -100, atol=1e-4)
+
+
 @given(gain_db=st.floats(-40, 20))
 @settings(max_examples=20)
 def test_gain_changes_nothing(gain_db: float) -> None:

@@ -1,0 +1,1 @@
+"""Fine-tuning of pretrained speech encoders for emotion."""
