@@ -174,8 +174,8 @@ class PacketLoss:
         lost = np.zeros(frames, bool)
         count = min(max(1, round(self.fraction * frames)), frames - 1)
         lost[rng.permutation(frames)[:count]] = True
-        heard: Array = np.where(np.repeat(lost, frame)[: samples.size], np.float32(0), samples)
-        return heard
+        received: Array = np.where(np.repeat(lost, frame)[: samples.size], np.float32(0), samples)
+        return received
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,10 @@ def corrupt_file(
     except AudioError as error:
         raise CorruptionError(f"{source}: {error}") from error
     pool = pool_of_folder(noise, rate) if noise and kind in BACKGROUND_KINDS else None
-    heard = corrupt(samples, rate, kind, severity, name=source.name, seed=seed, backgrounds=pool)
+    corrupted = corrupt(
+        samples, rate, kind, severity, name=source.name, seed=seed, backgrounds=pool
+    )
     try:
-        soundfile.write(target, heard, rate, subtype="PCM_16")
+        soundfile.write(target, corrupted, rate, subtype="PCM_16")
     except soundfile.SoundFileError as error:
         raise OSError(f"cannot write {target}: {error}") from error
