@@ -41,12 +41,7 @@ class AudioClassifier(nn.Module):
             weight: of the features, shape `[features]`.
             bias: its offset.
         """
-        old = self.linear
-        new = nn.Linear(old.in_features, old.out_features + 1)
-        with torch.no_grad():
-            new.weight.copy_(torch.vstack([old.weight, weight]))
-            new.bias.copy_(torch.cat([old.bias, torch.tensor([bias])]))
-        self.head[1] = new
+        self.head[1] = append_output(self.linear, weight, bias)
 
     def load_backbone(self, state: dict[str, Tensor]) -> None:
         """Take over the backbone of another network's state dict; the head stays as it is.
@@ -57,3 +52,18 @@ class AudioClassifier(nn.Module):
         self.backbone.load_state_dict(
             {name.removeprefix(prefix): w for name, w in state.items() if name.startswith(prefix)}
         )
+
+
+def append_output(layer: nn.Linear, weight: Tensor, bias: float) -> nn.Linear:
+    """Return a layer with an output behind those of `layer`, which stay as they are.
+
+    Args:
+        layer: `[features] -> [outputs]`.
+        weight: of the features, shape `[features]`.
+        bias: its offset.
+    """
+    longer = nn.Linear(layer.in_features, layer.out_features + 1)
+    with torch.no_grad():
+        longer.weight.copy_(torch.vstack([layer.weight, weight]))
+        longer.bias.copy_(torch.cat([layer.bias, torch.tensor([bias])]))
+    return longer

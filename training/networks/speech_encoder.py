@@ -24,6 +24,8 @@ from transformers import (
 )
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from training.networks.classifier import append_output
+
 WAVEFORM_ENCODERS: dict[str, type[PreTrainedModel]] = {
     "wav2vec2": Wav2Vec2Model,
     "hubert": HubertModel,
@@ -189,12 +191,7 @@ class SpeechEncoderClassifier(nn.Module):
             weight: of the pooled statistics, shape `[2 * hidden size]`.
             bias: its offset.
         """
-        old = self.linear
-        new = nn.Linear(old.in_features, old.out_features + 1)
-        with torch.no_grad():
-            new.weight.copy_(torch.vstack([old.weight, weight]))
-            new.bias.copy_(torch.cat([old.bias, torch.tensor([bias])]))
-        self.head[1] = new
+        self.head[1] = append_output(self.linear, weight, bias)
 
     def freeze_below(self, layer: int) -> None:
         """Freeze the stem and the encoder's first `layer` layers."""
