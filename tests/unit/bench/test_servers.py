@@ -1,35 +1,49 @@
 """The launcher of servers, and the resources of a server by the files of /proc."""
 
-import os
 import subprocess
 import sys
 import tempfile
-import time
 
 import pytest
 
 from bench.servers import Log, Server, peak_memory, start
 
+BUSY = """
+import os, tempfile, time
+print("started", flush=True)
+input()
+while time.process_time() < 0.5:
+    pass
+ballast = bytearray(os.urandom(50_000_000))
+file = tempfile.TemporaryFile()
+print(time.process_time(), flush=True)
+input()
+"""
+
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 def test_a_process_is_charged_what_the_system_says_it_took() -> None:
-    process = subprocess.Popen(["true"])
-    process.wait()
-    process.pid = os.getpid()
-    with tempfile.TemporaryFile() as file:
-        here = Server(process, ("127.0.0.1", 0), Log(file), 0.0)
-    before, began = here.cpu_seconds(), time.process_time()
-    held = here.resource_usage()
-    while time.process_time() - began < 0.3:
-        pass
-    ballast = bytearray(os.urandom(50_000_000))
-    took = time.process_time() - began
-    assert here.cpu_seconds() - before == pytest.approx(took, abs=0.05)
-    usage = here.resource_usage()
-    assert usage.resident_bytes - held.resident_bytes == pytest.approx(len(ballast), rel=0.2)
-    assert peak_memory(os.getpid()) >= usage.resident_bytes * 0.99
-    with tempfile.TemporaryFile():
-        assert here.resource_usage().files == usage.files + 1
+    """The process is new: one that has run long has memory to spare, and less mapped later."""
+    pipe = subprocess.PIPE
+    with (
+        subprocess.Popen([sys.executable, "-c", BUSY], stdin=pipe, stdout=pipe) as process,
+        tempfile.TemporaryFile() as file,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        server = Server(process, ("127.0.0.1", 0), Log(file), 0.0)
+        process.stdout.readline()
+        before = server.resource_usage()
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        took = float(process.stdout.readline())
+        assert server.cpu_seconds() == pytest.approx(took, abs=0.05)
+        usage = server.resource_usage()
+        held = usage.resident_bytes - before.resident_bytes
+        assert held == pytest.approx(50_000_000, rel=0.2)
+        assert peak_memory(process.pid) >= usage.resident_bytes * 0.99
+        assert usage.files == before.files + 1
+        process.stdin.write(b"\n")
 
 
 def test_a_log_is_read_while_it_is_written() -> None:
