@@ -4,7 +4,6 @@ Nothing else writes a card's metrics, temperature and OOD threshold.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +19,12 @@ from app.checkpoints.store import CheckpointError
 from app.inference.engine import OpenVinoEngine, recording_outputs
 from earshot.schemas import Metrics, OodMetrics, OodScores, Scores
 from training import metrics
+from training.clip_outputs import map_in_threads
 from training.corpora import CorpusError, LabeledRecording
 from training.data_source import DataSource, prepare
 from training.splits import require_labels
 from training.waveforms import Waveforms, decode_all, readable
 
-_THREADS = 2
 TARGET_COVERAGE = 0.95
 """fraction of held-out clips that get a label; the OOD threshold is chosen for it"""
 
@@ -264,9 +263,8 @@ def _outputs(
     def compute(recording: LabeledRecording) -> NDArray[np.float32]:
         return recording_outputs(engine, waveforms[recording], config)
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        outputs = pool.map(compute, recordings)
-        return list(track(outputs, description=model.name, total=len(recordings)))
+    outputs = map_in_threads(compute, recordings)
+    return list(track(outputs, description=model.name, total=len(recordings)))
 
 
 def _by_corpus(predictions: Predictions) -> dict[str, Scores]:

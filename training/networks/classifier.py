@@ -4,7 +4,34 @@ import torch
 from torch import Tensor, nn
 
 
-class AudioClassifier(nn.Module):
+class HeadedNetwork(nn.Module):
+    """A network whose `head` is dropout and a linear layer."""
+
+    head: nn.Sequential
+
+    @property
+    def linear(self) -> nn.Linear:
+        """Return the last layer."""
+        layer = self.head[1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    def add_output(self, weight: Tensor, bias: float) -> None:
+        """Add an output behind the others, which stay as they are.
+
+        Args:
+            weight: of the features, shape `[features]`.
+            bias: its offset.
+        """
+        old = self.linear
+        new = nn.Linear(old.in_features, old.out_features + 1)
+        with torch.no_grad():
+            new.weight.copy_(torch.vstack([old.weight, weight]))
+            new.bias.copy_(torch.cat([old.bias, torch.tensor([bias])]))
+        self.head[1] = new
+
+
+class AudioClassifier(HeadedNetwork):
     """A network that maps spectrograms `[batch, 1, mels, frames]` to logits `[batch, outputs]`."""
 
     def __init__(
@@ -27,22 +54,6 @@ class AudioClassifier(nn.Module):
         logits: Tensor = self.head(self.backbone(spectrogram))
         return logits
 
-    @property
-    def linear(self) -> nn.Linear:
-        """Return the last layer."""
-        layer = self.head[1]
-        assert isinstance(layer, nn.Linear)
-        return layer
-
-    def add_output(self, weight: Tensor, bias: float) -> None:
-        """Add an output behind the others, which stay as they are.
-
-        Args:
-            weight: of the features, shape `[features]`.
-            bias: its offset.
-        """
-        self.head[1] = append_output(self.linear, weight, bias)
-
     def load_backbone(self, state: dict[str, Tensor]) -> None:
         """Take over the backbone of another network's state dict; the head stays as it is.
 
@@ -52,18 +63,3 @@ class AudioClassifier(nn.Module):
         self.backbone.load_state_dict(
             {name.removeprefix(prefix): w for name, w in state.items() if name.startswith(prefix)}
         )
-
-
-def append_output(layer: nn.Linear, weight: Tensor, bias: float) -> nn.Linear:
-    """Return a layer with an output behind those of `layer`, which stay as they are.
-
-    Args:
-        layer: `[features] -> [outputs]`.
-        weight: of the features, shape `[features]`.
-        bias: its offset.
-    """
-    longer = nn.Linear(layer.in_features, layer.out_features + 1)
-    with torch.no_grad():
-        longer.weight.copy_(torch.vstack([layer.weight, weight]))
-        longer.bias.copy_(torch.cat([layer.bias, torch.tensor([bias])]))
-    return longer

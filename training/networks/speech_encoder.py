@@ -24,7 +24,7 @@ from transformers import (
 )
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from training.networks.classifier import append_output
+from training.networks.classifier import HeadedNetwork
 
 WAVEFORM_ENCODERS: dict[str, type[PreTrainedModel]] = {
     "wav2vec2": Wav2Vec2Model,
@@ -107,7 +107,7 @@ class LayerMix(nn.Module):
         return mixed
 
 
-class SpeechEncoderClassifier(nn.Module):
+class SpeechEncoderClassifier(HeadedNetwork):
     """A speech encoder, a layer mix, attentive statistics pooling, dropout and a linear head.
 
     Input of Whisper: log-mel spectrograms in dB, `[batch, 1, mels, frames]`, kept within 80 dB of
@@ -176,22 +176,6 @@ class SpeechEncoderClassifier(nn.Module):
             _standardise(inputs), output_hidden_states=True
         ).hidden_states
         return list(states)
-
-    @property
-    def linear(self) -> nn.Linear:
-        """Return the last layer."""
-        layer = self.head[1]
-        assert isinstance(layer, nn.Linear)
-        return layer
-
-    def add_output(self, weight: Tensor, bias: float) -> None:
-        """Add an output behind the others, which stay as they are.
-
-        Args:
-            weight: of the pooled statistics, shape `[2 * hidden size]`.
-            bias: its offset.
-        """
-        self.head[1] = append_output(self.linear, weight, bias)
 
     def freeze_below(self, layer: int) -> None:
         """Freeze the stem and the encoder's first `layer` layers."""

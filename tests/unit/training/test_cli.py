@@ -12,7 +12,6 @@ import soundfile
 
 from app.checkpoints import store
 from app.checkpoints.store import ModelKey
-from app.decoding.recording import Recording, RecordingReader
 from earshot.cli import main
 from tests.support.sounds import RATE, make
 
@@ -250,20 +249,6 @@ def test_the_report_names_every_answer(trained_store: Path) -> None:
     of_truth = [float(row["true_label_probability"]) for row in answers]
     assert of_truth == sorted(of_truth)
     assert all(Path(row["file"]).is_file() for row in answers)
-
-
-@pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
-    """How often the bytes of each file were decoded."""
-    counts: Counter[bytes] = Counter()
-    read = RecordingReader.read
-
-    def count(self: RecordingReader, data: bytes, *, sample_rate: int) -> Recording:
-        counts[data] += 1
-        return read(self, data, sample_rate=sample_rate)
-
-    monkeypatch.setattr(RecordingReader, "read", count)
-    return counts
 
 
 def test_own_recordings_and_labels(

@@ -11,24 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.decoding.recording import Recording, RecordingReader
 from tests.support.sounds import RATE, encode, make
 from training.corpora import LabeledRecording
 from training.waveforms import decode_all, readable
-
-
-@pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
-    """How often the bytes of each file were decoded."""
-    counts: Counter[bytes] = Counter()
-    read = RecordingReader.read
-
-    def count(self: RecordingReader, data: bytes, *, sample_rate: int) -> Recording:
-        counts[data] += 1
-        return read(self, data, sample_rate=sample_rate)
-
-    monkeypatch.setattr(RecordingReader, "read", count)
-    return counts
 
 
 def write(folder: Path, name: str, seed: int) -> LabeledRecording:
