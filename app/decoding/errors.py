@@ -60,3 +60,7 @@ class InvalidSamplesError(AudioError):
     """Samples are NaN, infinite or absurdly large."""
 
     problem_type = "invalid-samples"
+
+
+class ReadingAbandonedError(Exception):
+    """Nobody waits for the recording any more; raised where nobody hears of it."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.decoding.errors import AudioTooLongError, UnsupportedAudioError
+from app.decoding.source import AudioMetadata
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,21 @@ class AudioLimits:
     """Hz"""
     max_sample_rate: int = 768_000
     """Hz"""
+    max_samples: int = 3600 * 48_000 * 2
+    """of all channels together: they are what decoding takes time for"""
 
-    def require_duration(self, seconds: float) -> None:
-        """Raise AudioTooLongError for a recording of more than `max_seconds`."""
+    def require_duration(self, seconds: float, metadata: AudioMetadata) -> None:
+        """Raise AudioTooLongError for more seconds, or samples in them, than are accepted."""
         if seconds > self.max_seconds:
             raise AudioTooLongError(
                 f"the recording is longer than the {self.max_seconds:g} s that are accepted"
+            )
+        rate, channels = metadata.sample_rate, metadata.channels
+        if seconds * rate * channels > self.max_samples:
+            raise AudioTooLongError(
+                f"the recording has more than the {self.max_samples} samples that are accepted, "
+                f"which are {self.max_samples / rate / channels:.0f} s in {channels} channels "
+                f"at {rate} Hz"
             )
 
     def require_layout(self, *, channels: int, sample_rate: int) -> None:

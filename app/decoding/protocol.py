@@ -23,6 +23,7 @@ METADATA = b"M"
 BLOCK = b"B"
 """how many channels, and float32 samples, one channel after the other"""
 END = b"E"
+"""the warnings"""
 ERROR = b"X"
 """an `AudioError`; the file is done with"""
 
@@ -48,8 +49,9 @@ def unpack_metadata(body: bytes | bytearray) -> AudioMetadata:
             "channels": int(channels),
             "format": str(format_),
             "seconds": float() | None as seconds,
+            "track": int() | None as track,
         } if sample_rate > 0 and channels > 0:
-            return AudioMetadata(sample_rate, channels, format_, seconds)
+            return AudioMetadata(sample_rate, channels, format_, seconds, track)
     raise ValueError("no metadata of a recording")
 
 
@@ -66,6 +68,19 @@ def unpack_block(body: bytes | bytearray) -> NDArray[np.float32]:
     (channels,) = _CHANNELS.unpack_from(body)
     samples: NDArray[np.float32] = np.frombuffer(body, np.float32, offset=_CHANNELS.size)
     return samples.reshape(channels, -1).T
+
+
+def pack_warnings(warnings: tuple[str, ...]) -> bytes:
+    """Pack the body of an `END`."""
+    return json.dumps(warnings).encode()
+
+
+def unpack_warnings(body: bytes | bytearray) -> tuple[str, ...]:
+    """Unpack the result of `pack_warnings`; raises ValueError where it is something else."""
+    warnings = json.loads(body)
+    if not isinstance(warnings, list) or not all(isinstance(each, str) for each in warnings):
+        raise ValueError("no warnings")
+    return tuple(warnings)
 
 
 def pack_error(error: AudioError) -> bytes:

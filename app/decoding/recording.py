@@ -1,16 +1,23 @@
 """From the bytes of a file to one channel of samples at the rate that a checkpoint reads."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from app.audio.clips import SILENCE_DBFS, is_silent
-from app.decoding.errors import EmptyAudioError, InvalidSamplesError, SilentAudioError
+from app.audio.silence import SILENCE_DBFS, is_silent
+from app.decoding.downmix import Downmixer
+from app.decoding.errors import (
+    EmptyAudioError,
+    InvalidSamplesError,
+    ReadingAbandonedError,
+    SilentAudioError,
+)
 from app.decoding.limits import AudioLimits
+from app.decoding.links import skip_tag
 from app.decoding.pool import DecoderPool
 from app.decoding.sndfile import is_decoded_by_libsndfile, open_sndfile
 from app.decoding.source import (
@@ -61,17 +68,21 @@ class RecordingReader:
             sample_rate: of the samples, Hz.
             keep_samples: whether `MonoStream.samples` is asked for in the end.
         """
-        if self._decoder_pool is None or is_decoded_by_libsndfile(data):
-            yield MonoStream(data, sample_rate, self.limits, keep_samples=keep_samples)
-            return
-        async with self._decoder_pool.reserve() as slot:
-            yield MonoStream(
+        data = skip_tag(data)
+        async with AsyncExitStack() as stack:
+            open_with_ffmpeg = None
+            if self._decoder_pool is not None and not is_decoded_by_libsndfile(data):
+                slot = await stack.enter_async_context(self._decoder_pool.reserve())
+                open_with_ffmpeg = slot.open
+            stream = MonoStream(
                 data,
                 sample_rate,
                 self.limits,
-                open_with_ffmpeg=slot.open,
+                open_with_ffmpeg=open_with_ffmpeg,
                 keep_samples=keep_samples,
             )
+            stack.callback(stream.abandon)
+            yield stream
 
     def read(self, data: bytes, *, sample_rate: int) -> Recording:
         """Decode a whole file into memory, in this process and on this thread.
@@ -106,12 +117,19 @@ class MonoStream:
             keep_samples: whether `samples` is asked for in the end.
         """
         self.sample_rate = sample_rate
-        self._data = data
+        self.warnings: tuple[str, ...] = ()
+        """what of the file was passed over, once it was read to its end"""
+        self._data = skip_tag(data)
         self._limits = limits
         self._open_with_ffmpeg = open_with_ffmpeg or _open_in_process
         self._kept: list[NDArray[np.float32]] | None = [] if keep_samples else None
         self._frames = 0
+        self._is_abandoned = False
         self._lowest, self._highest = np.inf, -np.inf
+
+    def abandon(self) -> None:
+        """Have whoever reads, on any thread, stop before the next block: nobody waits for it."""
+        self._is_abandoned = True
 
     @property
     def seconds(self) -> float:
@@ -120,7 +138,7 @@ class MonoStream:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing that was decoded so far can be heard, mixed to one channel."""
+        """Whether nothing that was decoded so far can be heard, in any channel."""
         return is_silent(self._lowest, self._highest)
 
     @property
@@ -131,8 +149,7 @@ class MonoStream:
         """
         if self.is_silent:
             raise SilentAudioError(
-                "the recording is silent: mixed to one channel it stays below "
-                f"{SILENCE_DBFS:g} dBFS"
+                f"the recording is silent: every channel stays below {SILENCE_DBFS:g} dBFS"
             )
         assert self._kept is not None, "a stream that keeps no samples has none"
         return np.concatenate(self._kept)
@@ -140,7 +157,7 @@ class MonoStream:
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield the samples in order, as blocks of shape `[samples]`, none empty.
 
-        Channels are mixed to their mean, and resampled with soxr (HQ).
+        Channels are mixed to one as `Downmixer` does, and resampled with soxr (HQ).
 
         Raises:
             UnsupportedAudioError, CorruptAudioError, DecoderFailedError, InvalidSamplesError,
@@ -168,15 +185,19 @@ class MonoStream:
             self._limits.require_layout(
                 channels=metadata.channels, sample_rate=metadata.sample_rate
             )
-            self._limits.require_duration(metadata.seconds or 0.0)
+            self._limits.require_duration(metadata.seconds or 0.0, metadata)
             resample = mono_resampler(metadata.sample_rate, self.sample_rate)
+            downmixer = Downmixer()
             samples = 0
             for block in source.blocks():
-                resampled = resample(self._measured(downmix(block)))
+                if self._is_abandoned:
+                    raise ReadingAbandonedError
+                resampled = resample(self._measured(downmixer.mix(block)))
                 samples += resampled.size
                 if resampled.size:
                     yield resampled
             rest = resample(np.empty(0, np.float32), last=True)
+            self.warnings = source.warnings
         if samples + rest.size == 0:
             raise EmptyAudioError(f"the recording is too short: {self._frames} samples")
         if rest.size:
@@ -191,20 +212,11 @@ class MonoStream:
 
     def _measured(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         self._frames += block.size
-        self._limits.require_duration(self.seconds)
+        self._limits.require_duration(self.seconds, self.metadata)
         low, high = float(block.min()), float(block.max())
         _require_finite(low, high)
         self._lowest, self._highest = min(self._lowest, low), max(self._highest, high)
         return block
-
-
-def downmix(block: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mean of the channels of a block `[frames, channels]`, shape `[frames]`."""
-    channels = block.shape[1]
-    # By BLAS: NumPy's mean over an axis as short as two takes ten times as long.
-    with np.errstate(invalid="ignore"):  # infinities are for the reader to refuse
-        mono: NDArray[np.float32] = block @ np.full(channels, 1 / channels, np.float32)
-    return mono
 
 
 def mono_resampler(sample_rate: int, target_rate: int) -> Callable[..., NDArray[np.float32]]:

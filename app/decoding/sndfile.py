@@ -1,40 +1,34 @@
-"""Decoding with libsndfile: WAV, FLAC, AIFF and Ogg, straight from memory."""
+"""Decoding with libsndfile: WAV, W64 and AIFF of uncompressed sound, straight from memory."""
 
 import io
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from app.decoding.chunks import AIFF_MAGIC, WAV_MAGIC, ChunkedAudio
 from app.decoding.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
-from app.decoding.source import BLOCK_FRAMES, AudioMetadata, require_whole_ogg
+from app.decoding.source import BLOCK_FRAMES, TOLERATED_SECONDS, AudioMetadata
 from earshot.audio_formats import ACCEPTED_FORMATS
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 # libsndfile's name of each container that is accepted, and ours.
-_FORMATS = {
-    "WAV": "wav",
-    "WAVEX": "wav",
-    "RF64": "wav",
-    "W64": "w64",
-    "FLAC": "flac",
-    "AIFF": "aiff",
-    "OGG": "ogg",
-}
+_FORMATS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "W64": "w64", "AIFF": "aiff"}
 # SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING of sndfile.h.
 _UNSUPPORTED = (1, 4)
 _INT16_STEP = np.float32(1 / 32_768)
-# Programs that write a WAV to a pipe cannot know its length; they leave 0 or a number near
-# 2^31 or 2^32 in its place.
-_PLACEHOLDER_SIZE = 0x7FFF_0000
-
-_WAV_MAGIC = (b"RIFF", b"RIFX", b"RF64", b"BW64")
-_W64_MAGIC, _AIFF_MAGIC = b"riff", b"FORM"
-_OGG_CODEC = 28  # offset of the codec's own header in the first page (RFC 3533, section 6)
-# Of STREAMINFO, the last 36 bits before the MD5 sum (RFC 9639, section 8.2).
-_FLAC_TOTAL_SAMPLES = slice(18, 26)
+_W64_MAGIC = b"riff"
+# PCM, MS ADPCM, float, A-law, mu-law, IMA ADPCM, GSM 6.10, and G.721 (mmreg.h of Windows).
+_WAV_CODECS = (1, 2, 3, 6, 7, 0x11, 0x31, 0x40)
+_AIFF_CODECS = (
+    *(b"NONE", b"twos", b"sowt", b"raw ", b"in24", b"in32", b"42ni", b"23ni", b"ima4"),
+    *(b"fl32", b"FL32", b"fl64", b"FL64", b"ulaw", b"ULAW", b"alaw", b"ALAW"),
+)
 
 
 class _Memory(io.BytesIO):
@@ -51,8 +45,27 @@ class _Memory(io.BytesIO):
             return self.tell()
 
 
+class _PatchedMemory(_Memory):
+    """A file in memory that is read as if some of its bytes were others."""
+
+    def __init__(self, data: bytes, patches: Mapping[int, bytes]) -> None:
+        super().__init__(data)
+        self._patches = {at + i: each for at, new in patches.items() for i, each in enumerate(new)}
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        start = self.tell()
+        count = super().readinto(buffer)
+        bytes_read = memoryview(buffer).cast("B")
+        for place, value in self._patches.items():
+            if start <= place < start + count:
+                bytes_read[place - start] = value
+        return count
+
+
 class SndfileSource:
     """A recording that libsndfile has opened; see `AudioSource`."""
+
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, file: soundfile.SoundFile) -> None:
         self._file = file
@@ -78,7 +91,7 @@ class SndfileSource:
                 break
             decoded += len(block)
             yield block
-        if decoded < self._file.frames:
+        if self._file.frames - decoded > TOLERATED_SECONDS * self.metadata.sample_rate:
             raise CorruptAudioError(
                 f"the {self.metadata.format} file is truncated: it declares "
                 f"{self.metadata.seconds:.2f} s of sound and holds "
@@ -101,18 +114,16 @@ class SndfileSource:
 def is_decoded_by_libsndfile(data: bytes) -> bool:
     """Return whether libsndfile decodes a file with these first bytes; otherwise FFmpeg does.
 
-    libsndfile knows MP3 too, but writes what it thinks of a damaged one to stderr, line after
-    line, and stops where it guesses that one without a length ends. It cannot read FLAC in Ogg,
-    and fails at the end of a FLAC of unknown length, as programs write it to a pipe.
+    Here it is for what needs no decoder worth the name. Of the rest it knows a part, but reads
+    Ogg by sample counts in place of time stamps, the first of concatenated FLAC files alone, and
+    writes what it thinks of a damaged MP3 to stderr, line after line.
     """
-    magic = data[:4]
-    if magic == b"OggS":
-        return data[_OGG_CODEC:].startswith((b"\x01vorbis", b"OpusHead"))
-    if magic == b"fLaC":
-        return int.from_bytes(data[_FLAC_TOTAL_SAMPLES]) % (1 << 36) > 0
-    if magic in _WAV_MAGIC:
+    audio = ChunkedAudio.parse(data)
+    if audio is not None:
+        return audio.codec is None or audio.codec in (*_WAV_CODECS, *_AIFF_CODECS)
+    if data[:4] in WAV_MAGIC:
         return data[8:12] == b"WAVE"
-    return magic in (_W64_MAGIC, _AIFF_MAGIC)
+    return data[:4] in (AIFF_MAGIC, _W64_MAGIC)
 
 
 @contextmanager
@@ -122,11 +133,13 @@ def open_sndfile(data: bytes) -> Iterator[SndfileSource]:
     Raises:
         UnsupportedAudioError: libsndfile does not know the format or codec, or it is not accepted.
         CorruptAudioError: the format is known but the file is damaged, or ends too early.
+        EmptyAudioError: it has no samples.
     """
-    if data[:4] == b"OggS":
-        require_whole_ogg(data)
+    audio = ChunkedAudio.parse(data)
+    patches = {} if audio is None else audio.patches(data)
+    memory = _PatchedMemory(data, patches) if patches else _Memory(data)
     try:
-        file = soundfile.SoundFile(_Memory(data))
+        file = soundfile.SoundFile(memory)
     except soundfile.LibsndfileError as error:
         if error.code in _UNSUPPORTED:
             raise UnsupportedAudioError(
@@ -140,41 +153,8 @@ def open_sndfile(data: bytes) -> Iterator[SndfileSource]:
             raise UnsupportedAudioError(
                 f"{file.format_info} is not accepted; send {ACCEPTED_FORMATS}"
             )
-        if file.format in ("WAV", "WAVEX"):
-            _require_whole_wav(data)
-        elif file.format == "AIFF":
-            _require_whole_aiff(data)
+        if audio is not None:
+            audio.require_whole(_FORMATS[file.format])
         if file.frames == 0:
             raise EmptyAudioError("the file is in order but holds no sound (zero samples)")
         yield SndfileSource(file)
-
-
-def _require_whole_wav(data: bytes) -> None:
-    """Compare the size that the `data` chunk declares with what is there.
-
-    libsndfile reads a WAV that was cut off without a word. Chunks: RIFF, Multimedia
-    Programming Interface and Data Specifications 1.0 (IBM and Microsoft, 1991).
-    """
-    offset = 12
-    while offset + 8 <= len(data):
-        name, size = struct.unpack_from("<4sI", data, offset)
-        offset += 8
-        if name == b"data":
-            present = len(data) - offset
-            if present < size < _PLACEHOLDER_SIZE:
-                raise CorruptAudioError(
-                    f"the wav file is truncated: it declares {size} bytes of samples "
-                    f"and holds {present}"
-                )
-            return
-        offset += size + size % 2
-
-
-def _require_whole_aiff(data: bytes) -> None:
-    """Compare the size that the `FORM` chunk declares with what is there (AIFF 1.3, 1989)."""
-    (size,) = struct.unpack_from(">I", data, 4)
-    present = len(data) - 8
-    if present < size < _PLACEHOLDER_SIZE:
-        raise CorruptAudioError(
-            f"the aiff file is truncated: it declares {size} bytes and holds {present}"
-        )

@@ -8,10 +8,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.decoding.errors import CorruptAudioError
-
 BLOCK_FRAMES = 1 << 18
 """of a block: a few seconds, so that a short recording is one block and a long one is not held"""
+TOLERATED_SECONDS = 0.1
+"""of what a file declares, so much may be missing, or more than it be there: encoders round up to
+their frames, of which the longest in use last 60 ms, and some headers count themselves"""
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class AudioMetadata:
     """container, in lower case: `wav`, `flac`, `ogg`, `mp3`, `mp4`, `webm`, ..."""
     seconds: float | None
     """duration as declared, `None` where the file does not say"""
+    track: int | None = None
+    """the sound track that is read, from 1, `None` where the file has no other"""
 
 
 class AudioSource(Protocol):
@@ -33,6 +36,11 @@ class AudioSource(Protocol):
     @property
     def metadata(self) -> AudioMetadata:
         """Facts that the file declares."""
+        ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What of the file was passed over or is silence in its place; complete after `blocks`."""
         ...
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
@@ -46,13 +54,3 @@ class AudioSource(Protocol):
 
 AudioOpener = Callable[[bytes], AbstractContextManager[AudioSource]]
 """opens a file held in memory; raises an AudioError where it cannot"""
-
-
-def require_whole_ogg(data: bytes) -> None:
-    """Check that the last page is whole (RFC 3533, section 6: header, segment table, body)."""
-    page = data.rfind(b"OggS")
-    table = page + 27
-    segments = data[table - 1] if table <= len(data) else 0
-    end = table + segments + sum(data[table : table + segments])
-    if end > len(data):
-        raise CorruptAudioError("the ogg file is truncated: its last page is not whole")

@@ -6,20 +6,30 @@ ends when stdin does, and so with the service, however that ended.
 
 import argparse
 import contextlib
+import ctypes
 import io
 import os
 import resource
 import select
 import signal
+import sys
 import traceback
 
-from app.decoding import protocol
+# PyAV loads these with the first file that has such a stream; then no file can be opened.
+import av.audio.stream
+import av.subtitles.stream
+import av.video.stream  # noqa: F401
+
+from app.decoding import protocol, sandbox
 from app.decoding.errors import AudioError, DecoderFailedError
 from app.decoding.ffmpeg import open_ffmpeg
 
 _STDIN, _STDOUT = 0, 1
 _READ_BYTES = 1 << 20
 _OPEN_FILES = 16
+# The event loop and the networks come first: many large files must not keep probes waiting.
+_NICE = 5
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
 
 
 def main() -> None:
@@ -32,6 +42,11 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _limit_process(options.memory)
+    os.nice(_NICE)
+    try:
+        sandbox.confine()
+    except OSError as error:
+        sys.stderr.write(f"a decoder keeps all system calls: the kernel refuses seccomp: {error}\n")
     _send(protocol.READY)
     with contextlib.suppress(EOFError, BrokenPipeError):
         _serve(options.seconds)
@@ -60,6 +75,8 @@ def _serve(seconds: float) -> None:
             _send_failure(f"the decoder cannot cope with the file ({type(error).__name__})")
         finally:
             del data
+            if _trim is not None:
+                _trim(0)  # what was freed goes back to the system: this process lasts
 
 
 def _decode(data: bytes) -> None:
@@ -69,7 +86,8 @@ def _decode(data: bytes) -> None:
             if _has_message():  # which can only be to stop
                 return
             _send(protocol.BLOCK, *protocol.pack_block(block))
-    _send(protocol.END)
+        warnings = source.warnings
+    _send(protocol.END, protocol.pack_warnings(warnings))
 
 
 def _send_failure(message: str) -> None:

@@ -106,7 +106,7 @@ def test_a_client_that_goes_away_frees_the_decoder(client: ServerClient) -> None
     (decoder,) = client.children()
     os.kill(decoder, signal.SIGSTOP)
     with socket.create_connection((client.base_url.host, client.base_url.port)) as gone:
-        head = f"POST {URBAN} HTTP/1.1\r\nHost: x\r\nContent-Type: audio/x\r\n"
+        head = f"POST {URBAN} HTTP/1.1\r\nHost: localhost\r\nContent-Type: audio/x\r\n"
         gone.sendall(f"{head}Content-Length: {len(LONG)}\r\n\r\n".encode() + LONG)
         until(lambda: has_a_file(decoder))
     os.kill(decoder, signal.SIGCONT)

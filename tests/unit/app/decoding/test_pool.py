@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.decoding import sandbox
 from app.decoding.errors import (
     AudioTooLongError,
     CorruptAudioError,
@@ -21,6 +22,7 @@ from app.decoding.errors import (
 from app.decoding.limits import AudioLimits
 from app.decoding.pool import DecoderPool
 from app.decoding.recording import Recording, RecordingReader
+from bench.servers import process_tree
 from tests.support.encoders import encode_av
 from tests.support.sounds import RATE, make
 
@@ -117,6 +119,24 @@ def test_more_recordings_than_processes_are_all_decoded() -> None:
     pool.close()
 
 
+def test_processes_that_get_no_file_end_and_start_again() -> None:
+    pool = DecoderPool(
+        3, timeout_seconds=TIMEOUT_SECONDS, memory_bytes=384 * MEGABYTE, idle_seconds=0.0
+    )
+    others = set(process_tree(os.getpid()))
+
+    def processes() -> set[int]:
+        return set(process_tree(os.getpid())) - others
+
+    with pool.open(M4A), pool.open(M4A), pool.open(M4A):
+        assert len(processes()) == 3
+    until(lambda: not pool.idle_process_ids())
+    until(lambda: not processes())
+    assert read(M4A, pool).seconds == pytest.approx(2, abs=0.1)
+    until(lambda: not processes())
+    pool.close()
+
+
 def test_a_slot_that_is_not_used_is_free_again_and_cannot_be_used_later() -> None:
     pool = make_decoders(count=1)
 
@@ -148,6 +168,23 @@ def test_a_slot_is_free_when_the_thread_is_done_and_not_when_nobody_waits_any_mo
 
     asyncio.run(cancel())
     pool.close()
+
+
+def test_a_turn_is_not_lost_with_those_who_wait_no_longer() -> None:
+    pool = make_decoders(count=1)
+
+    async def wait_in_vain() -> None:
+        async with pool.reserve():
+            waiting = [asyncio.ensure_future(anext(_reserved(pool))) for _ in range(3)]
+            await asyncio.wait(waiting, timeout=0.05)
+            waiting[0].cancel()
+            last = asyncio.ensure_future(anext(_reserved(pool)))
+            await asyncio.wait([last], timeout=0.05)
+            waiting[1].cancel()
+        waiting[2].cancel()  # which may have been woken by now
+        await asyncio.wait_for(last, TIMEOUT_SECONDS)
+
+    asyncio.run(wait_in_vain())
 
 
 async def _reserved(pool: DecoderPool) -> AsyncIterator[bool]:
@@ -252,8 +289,51 @@ def test_a_process_knows_no_secrets_and_has_limits(monkeypatch: pytest.MonkeyPat
     ):
         (line,) = (line for line in limits.splitlines() if line.startswith(name))
         assert line.removeprefix(name).split()[:2] == [str(value), str(value)]
+    (cpu,) = (line for line in limits.splitlines() if line.startswith("Max cpu time"))
+    assert TIMEOUT_SECONDS < int(cpu.split()[3]) <= TIMEOUT_SECONDS + 30  # and what it took so far
     assert len(list((folder / "fd").iterdir())) == 3
+    if sandbox.is_available():
+        assert "\nSeccomp:\t2\n" in (folder / "status").read_text()  # 2: by a filter
     decoders.close()
+
+
+@pytest.mark.skipif(not sandbox.is_available(), reason="there is no libseccomp")
+def test_a_confined_process_computes_and_does_nothing_else(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.write_text("kept")
+    code = f"""
+import os, resource, socket, threading
+from app.decoding import sandbox
+
+def works(call):
+    try:
+        call()
+    except PermissionError:
+        return False
+    return True
+
+calls = [
+    lambda: open({str(there)!r}),
+    lambda: os.unlink({str(there)!r}),
+    lambda: os.listdir("/"),
+    lambda: socket.socket(),
+    lambda: os.fork(),
+    lambda: os.execv("/bin/true", ["true"]),
+    lambda: os.kill(os.getppid(), 0),
+    lambda: os.setuid(0),
+    lambda: resource.prlimit(os.getppid(), resource.RLIMIT_CPU),
+]
+sandbox.confine()
+print(*(works(call) for call in calls))
+thread = threading.Thread(target=lambda: print(len(bytearray(1 << 24))))
+thread.start()
+thread.join()
+"""
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.split() == ["False"] * 9 + [str(1 << 24)]
+    assert there.read_text() == "kept"
 
 
 @pytest.mark.parametrize("at_work", [False, True])
