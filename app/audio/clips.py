@@ -1,18 +1,11 @@
 """Waveforms, and the clips of fixed length that a network reads."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-
-from app.audio.log_mel import LogMelConfig, log_mel
-
-SILENCE_DBFS = -80.0
-"""Samples that swing by less than this level, in dB of full scale, are silent."""
-_SILENCE = 10 ** (SILENCE_DBFS / 20)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MIN_TAIL_FRACTION = 1 / 64
 """The fraction of a clip below which a recording's tail is no clip of its own.
@@ -20,17 +13,36 @@ MIN_TAIL_FRACTION = 1 / 64
 It adds nothing that could be heard, and encoders pad what they encode by as much.
 """
 
-# Each part of a clip may be silent. Where a sound begins or ends, resampling leaves traces in the
-# silence beside it; a few parts away there are none.
-_PARTS = 8
 
+class ClipConfig(BaseModel):
+    """The clips that a recording is cut into."""
 
-def is_silent(lowest: float, highest: float) -> bool:
-    """Return whether samples between these two, full scale being +-1, cannot be heard.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    A constant level, as some microphones add, is no sound.
-    """
-    return (highest - lowest) / 2 < _SILENCE
+    sample_rate: int = Field(ge=4_000, le=192_000, description="Hz")
+    clip_seconds: float = Field(ge=0.1, le=60, description="length of one clip")
+    clip_hop_seconds: float = Field(
+        ge=0.05, le=60, description="step between the clips of a long recording"
+    )
+    padding: Literal["repeat", "pad"] = Field(
+        description="a recording shorter than a clip is repeated, or followed by zeros"
+    )
+
+    @model_validator(mode="after")
+    def _clips_leave_no_gap(self) -> Self:
+        if self.clip_hop_seconds > self.clip_seconds:
+            raise ValueError("clip_hop_seconds must not be longer than clip_seconds")
+        return self
+
+    @property
+    def clip_samples(self) -> int:
+        """Samples in one clip."""
+        return round(self.clip_seconds * self.sample_rate)
+
+    @property
+    def clip_hop_samples(self) -> int:
+        """Samples between the starts of neighbouring clips of a long recording."""
+        return max(1, round(self.clip_hop_seconds * self.sample_rate))
 
 
 def pad_or_repeat(
@@ -102,52 +114,3 @@ def iter_clips(
 def _is_clip(tail: int, length: int) -> bool:
     """Return whether so many samples behind the last regular clip get a clip of their own."""
     return tail >= length * MIN_TAIL_FRACTION
-
-
-@dataclass(frozen=True)
-class ClipBlock:
-    """Neighbouring clips of a recording as a network reads them."""
-
-    starts: list[float]
-    """seconds from the recording's beginning"""
-    spectrograms: NDArray[np.float32]
-    """shape `[clips, 1, n_mels, frames]`"""
-    silent: NDArray[np.bool_]
-    """whether nothing can be heard in a clip, shape `[clips]`"""
-    partially_silent: NDArray[np.bool_]
-    """whether an eighth of a clip or more, but not all of it, is silent, shape `[clips]`"""
-    last: bool
-    """whether the recording ends with these"""
-
-    def without_spectrograms(self) -> Self:
-        """Return the same block with `spectrograms` of no clips, so that they can be freed."""
-        return replace(self, spectrograms=self.spectrograms[:0].copy())
-
-
-def clip_blocks(
-    blocks: Iterable[NDArray[np.float32]], config: LogMelConfig, *, clips: int
-) -> Iterator[ClipBlock]:
-    """Cut a recording into clips and compute their spectrograms, `clips` at a time.
-
-    Args:
-        blocks: mono at `config.sample_rate`, each of shape `[samples]`, together not empty.
-        config: length and hop of clips, and parameters of spectrograms.
-        clips: in each block but the last, at least 1.
-    """
-    pieces = iter_clips(blocks, config.clip_samples, config.clip_hop_samples, config.padding)
-    batch = list(islice(pieces, clips))
-    while batch:
-        starts = [start / config.sample_rate for start, _ in batch]
-        spectrograms = np.stack([log_mel(clip, config) for _, clip in batch])[:, None]
-        silent, partially_silent = np.array([_silence(clip) for _, clip in batch]).T
-        # One that is not full is the last: a short recording is known to end without asking.
-        batch = list(islice(pieces, clips)) if len(batch) == clips else []
-        yield ClipBlock(starts, spectrograms, silent, partially_silent, last=not batch)
-
-
-def _silence(clip: NDArray[np.float32]) -> tuple[bool, bool]:
-    """Return whether all of a clip is silent, and whether only a part of it is."""
-    edges = np.arange(_PARTS) * clip.size // _PARTS
-    lows, highs = np.minimum.reduceat(clip, edges), np.maximum.reduceat(clip, edges)
-    silent = is_silent(lows.min(), highs.max())
-    return silent, not silent and any(map(is_silent, lows, highs))

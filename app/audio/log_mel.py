@@ -4,36 +4,31 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from app.audio.clips import ClipConfig
 from app.audio.mel import mel_band_edges, mel_filterbank
 from app.audio.stft import WindowName, frame_count, power_spectrogram
 
-# Below this spread (dB) a clip is digital silence or a constant: dividing would only
-# amplify rounding noise.
-_SMALLEST_SPREAD_DB = 1e-3
+SMALLEST_SPREAD_DB = 1e-3
+"""Below this spread a clip is digital silence or a constant: dividing would only amplify rounding
+noise."""
+# Of the spectrogram of one clip, before and after the mel bands: some hundred megabytes.
+_MAX_VALUES = 1 << 25
 
 
-class LogMelConfig(BaseModel):
-    """Parameters of a checkpoint's input; they travel in its card."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class LogMelConfig(ClipConfig):
+    """Parameters of a log-mel spectrogram; they travel in the cards of networks that read it."""
 
     kind: Literal["log-mel"] = "log-mel"
-    sample_rate: int = Field(ge=4_000, le=192_000, description="Hz")
-    clip_seconds: float = Field(gt=0, le=60, description="length of one clip")
-    clip_hop_seconds: float = Field(gt=0, description="step between the clips of a long recording")
-    padding: Literal["repeat", "pad"] = Field(
-        description="a recording shorter than a clip is repeated, or followed by zeros"
-    )
     n_fft: int = Field(ge=16, le=16_384, multiple_of=2, description="window and FFT, samples")
-    hop_length: int = Field(ge=1, description="samples between frames")
+    hop_length: int = Field(ge=1, le=16_384, description="samples between frames")
     window: WindowName
     n_mels: int = Field(ge=1, le=512)
     fmin: float = Field(ge=0, description="Hz")
     fmax: float = Field(gt=0, description="Hz")
-    amin: float = Field(gt=0, description="mel power below this counts as this")
-    top_db: float = Field(gt=0, description="dB kept below the clip's loudest point")
+    amin: float = Field(ge=1e-30, le=1, description="mel power below this counts as this")
+    top_db: float = Field(ge=1, le=1000, description="dB kept below the clip's loudest point")
     normalisation: Literal["clip", "none"] = Field(
         description="clip: subtract the clip's mean and divide by its standard deviation (dB); "
         "none: dB as they are"
@@ -46,19 +41,13 @@ class LogMelConfig(BaseModel):
                 f"need fmin < fmax <= sample_rate / 2 = {self.sample_rate / 2:g} Hz, "
                 f"got fmin={self.fmin:g}, fmax={self.fmax:g}"
             )
-        if self.clip_hop_seconds > self.clip_seconds:
-            raise ValueError("clip_hop_seconds must not be longer than clip_seconds")
+        values = self.frames * (self.n_fft // 2 + self.n_mels)
+        if values > _MAX_VALUES:
+            raise ValueError(
+                f"the spectrogram of a clip would have {values} values, at most {_MAX_VALUES} "
+                "are computed; take a longer hop_length or a smaller n_fft"
+            )
         return self
-
-    @property
-    def clip_samples(self) -> int:
-        """Samples in one clip."""
-        return round(self.clip_seconds * self.sample_rate)
-
-    @property
-    def clip_hop_samples(self) -> int:
-        """Samples between the starts of neighbouring clips of a long recording."""
-        return max(1, round(self.clip_hop_seconds * self.sample_rate))
 
     @property
     def frames(self) -> int:
@@ -110,7 +99,7 @@ def normalise(db: NDArray[np.float32]) -> NDArray[np.float32]:
     spectrogram (digital silence) becomes all zeros.
     """
     centred: NDArray[np.float32] = db - db.mean()
-    centred /= np.float32(max(float(centred.std()), _SMALLEST_SPREAD_DB))
+    centred /= np.float32(max(float(centred.std()), SMALLEST_SPREAD_DB))
     return centred
 
 

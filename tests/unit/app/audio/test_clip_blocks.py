@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from app.audio.clips import clip_blocks, clip_starts
+from app.audio.clips import clip_starts
 from app.audio.log_mel import log_mel
+from app.audio.network_inputs import clip_blocks
 from tests.support.cards import LOG_MEL
 from tests.support.sounds import make
 
@@ -20,7 +21,7 @@ def test_blocks_hold_the_spectrogram_of_each_clip(seconds: float) -> None:
     ]
     filled = np.resize(samples, max(length, samples.size))
     clips = [log_mel(filled[start : start + length], LOG_MEL) for start in expected]
-    spectrograms = np.concatenate([block.spectrograms for block in blocks])
+    spectrograms = np.concatenate([block.inputs for block in blocks])
     np.testing.assert_array_equal(spectrograms, np.stack(clips)[:, None])
     assert not any(block.silent.any() for block in blocks)
 
