@@ -1,11 +1,16 @@
 """The store on disk: `<root>/<task>/<name>/{card.json, model.onnx, ...}`."""
 
+import errno
 import hashlib
+import os
 import re
 import shutil
+import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -16,6 +21,9 @@ from app.checkpoints.card import Card
 CARD = "card.json"
 MODEL = "model.onnx"
 WEIGHTS = "model.safetensors"
+MAX_FILE_BYTES = 8 << 30
+"""of the largest file of a checkpoint that is read"""
+_MAX_CARD_BYTES = 4 << 20
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -129,15 +137,17 @@ def load(root: Path, key: ModelKey) -> Checkpoint:
     card = read_card(root, key)
     folder = _folder(root, key)
     for name, expected in card.files.items():
-        try:
-            found = sha256(folder / name)
-        except FileNotFoundError as error:
-            raise DamagedCheckpointError(f"{key}: {name} is missing") from error
-        except OSError as error:
-            raise DamagedCheckpointError(f"{key}: cannot read {name}: {error}") from error
+        with _open_file(folder / name, MAX_FILE_BYTES) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != expected:
             raise DamagedCheckpointError(f"{key}: {name} does not have the SHA-256 of its card")
     return Checkpoint(folder, card)
+
+
+def load_folder(folder: Path) -> Checkpoint:
+    """Read the checkpoint in `folder`, which is `STORE/TASK/NAME`; see `load`."""
+    whole = folder.absolute()
+    return load(whole.parent.parent, ModelKey(whole.parent.name, whole.name))
 
 
 def require_writable(root: Path) -> None:
@@ -211,19 +221,42 @@ def _folder(root: Path, key: ModelKey) -> Path:
     return root / key.task / key.name
 
 
-def _parse_card(path: Path) -> Card:
+@contextmanager
+def _open_file(path: Path, max_bytes: int) -> Iterator[BufferedReader]:
+    """Open a file of a checkpoint: a regular one, for a link or a device would lead elsewhere.
+
+    Raises DamagedCheckpointError when it is something else, too large, or cannot be read.
+    """
     where = f"{path.parent.parent.name}/{path.parent.name}"
     try:
-        return Card.model_validate_json(path.read_bytes())
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor has no path
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise DamagedCheckpointError(f"{where}: {path.name} is not a regular file")
+            if status.st_size > max_bytes:
+                raise DamagedCheckpointError(
+                    f"{where}: {path.name} has {status.st_size} bytes, at most {max_bytes} are read"
+                )
+            yield file
     except FileNotFoundError as error:
         raise DamagedCheckpointError(f"{where}: {path.name} is missing") from error
     except OSError as error:
-        raise DamagedCheckpointError(f"{where}: cannot read {path.name}: {error}") from error
+        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise DamagedCheckpointError(f"{where}: cannot read {path.name}: {reason}") from error
+
+
+def _parse_card(path: Path) -> Card:
+    where = f"{path.parent.parent.name}/{path.parent.name}"
+    with _open_file(path, _MAX_CARD_BYTES) as file:
+        content = file.read(_MAX_CARD_BYTES)
+    try:
+        return Card.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the document"
         raise DamagedCheckpointError(
-            f"{where}: {path.name} is not a valid card: {field}: {first['msg']}"
+            f"{where}: {path.name} is not a valid card: {field[:100]}: {first['msg'][:200]}"
         ) from error
 
 

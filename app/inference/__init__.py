@@ -24,3 +24,5 @@ class EngineConfig:
     """folder for compiled graphs"""
     max_requests: int = 32
     """requests whose clips may wait for one network, a block of each"""
+    load_timeout_seconds: float = 120.0
+    """longest time until a checkpoint is loaded and has passed its self-test"""

@@ -22,7 +22,7 @@ class OverloadedError(Exception):
 
 @dataclass(eq=False)
 class _QueuedClips:
-    spectrograms: NDArray[np.float32]
+    inputs: NDArray[np.float32]
     outputs: "asyncio.Future[NDArray[np.float32]]"
     queued_at: float = field(default_factory=perf_counter)
     began: float | None = None
@@ -68,9 +68,9 @@ class Batcher:
     @property
     def queued(self) -> int:
         """Clips in the queue."""
-        return sum(len(item.spectrograms) for item in self._queue)
+        return sum(len(item.inputs) for item in self._queue)
 
-    async def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
+    async def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the outputs `[clips, Card.output_size]` of `[clips, 1, n_mels, frames]`.
 
         At most `max_batch` clips. A cancelled call leaves the queue.
@@ -80,11 +80,11 @@ class Batcher:
             Exception: what the engine raised on these very clips; those that shared a batch
                 with them are answered.
         """
-        if self.queued + len(spectrograms) > self._max_queued:
+        if self.queued + len(inputs) > self._max_queued:
             raise OverloadedError(f"{self.queued} clips wait already")
-        item = _QueuedClips(spectrograms, asyncio.get_running_loop().create_future())
+        item = _QueuedClips(inputs, asyncio.get_running_loop().create_future())
         self._queue.append(item)
-        self._instrumentation.change_queue(len(spectrograms))
+        self._instrumentation.change_queue(len(inputs))
         self._start_batches()
         try:
             return await item.outputs
@@ -105,12 +105,12 @@ class Batcher:
     def _next_batch(self) -> list[_QueuedClips]:
         batch: list[_QueuedClips] = []
         clips = 0
-        while self._queue and clips + len(self._queue[0].spectrograms) <= self._max_batch:
+        while self._queue and clips + len(self._queue[0].inputs) <= self._max_batch:
             item = self._queue.popleft()
-            self._instrumentation.change_queue(-len(item.spectrograms))
+            self._instrumentation.change_queue(-len(item.inputs))
             if not item.outputs.cancelled():
                 batch.append(item)
-                clips += len(item.spectrograms)
+                clips += len(item.inputs)
         return batch
 
     async def _run(self, batch: list[_QueuedClips]) -> None:
@@ -123,7 +123,7 @@ class Batcher:
     async def _infer_batch(self, batch: list[_QueuedClips]) -> None:
         for item in batch:
             item.began = item.began or perf_counter()
-        inputs = [item.spectrograms for item in batch]
+        inputs = [item.inputs for item in batch]
         together = inputs[0] if len(inputs) == 1 else np.concatenate(inputs)
         self._instrumentation.record_batch(len(together))
         try:
@@ -136,7 +136,7 @@ class Batcher:
                 for item in batch:
                     await self._infer_batch([item])
             return
-        ends = np.cumsum([len(spectrograms) for spectrograms in inputs])
+        ends = np.cumsum([len(inputs) for inputs in inputs])
         for item, own in zip(batch, np.split(outputs, ends[:-1]), strict=True):
             _resolve(item, own)
 

@@ -1,6 +1,7 @@
 """From the bytes of a file to its labels, a block of clips at a time."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -9,8 +10,9 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audio.clips import ClipBlock, clip_blocks
+from app.audio.network_inputs import ClipBlock, InputConfig, clip_blocks
 from app.checkpoints.card import Card
+from app.decoding.errors import SilentAudioError
 from app.decoding.recording import MonoStream, RecordingReader
 from app.inference.batcher import Batcher
 from app.inference.engine import MAX_BATCH_SIZE, apply_temperature
@@ -26,6 +28,8 @@ from earshot.schemas import (
 )
 
 T = TypeVar("T")
+
+_UNRANKED: tuple[Reason, ...] = ("silent", "too_short")
 
 OnProgress = Callable[[Progress], None]
 """is called after each block of clips, on the event loop"""
@@ -61,8 +65,30 @@ class RecordingPrediction:
     """why the recording as a whole has no label, None if it has one"""
     clips: ClipPredictions
     audio: AudioInfo
+    warnings: tuple[str, ...] = ()
+    """what of the file could not be decoded or is missing"""
     samples: NDArray[np.float32] | None = None
     """mono, at the card's rate, shape `[samples]`, where they were asked for"""
+
+
+@dataclass(frozen=True)
+class RecordingEmbedding:
+    """The embeddings of a recording's clips."""
+
+    starts: NDArray[np.float64]
+    """seconds from the recording's beginning, shape `[clips]`"""
+    clips: NDArray[np.float32]
+    """shape `[clips, features]`"""
+    silent: NDArray[np.bool_]
+    """whether nothing can be heard in a clip, shape `[clips]`; not all are"""
+    audio: AudioInfo
+    warnings: tuple[str, ...]
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """The mean over the clips in which something can be heard, `[features]`."""
+        mean: NDArray[np.float32] = self.clips[~self.silent].mean(axis=0)
+        return mean
 
 
 @dataclass(frozen=True)
@@ -73,7 +99,7 @@ class Prediction:
     probability: float
     """of `label`, 0 where there is none"""
     ranked: list[RankedLabel]
-    """most probable first: the answer if it had to be one of them; empty for silence"""
+    """most probable first: the answer if it had to be one of them; empty where nothing is known"""
 
 
 class Classifier:
@@ -132,6 +158,7 @@ class Classifier:
             checkpoint=CheckpointRef(task=card.task, name=card.name, version=card.version),
             segments=segments,
             label_fractions=None if segments is None else label_fractions(segments),
+            warnings=list(prediction.warnings),
         )
 
     async def predict_recording(
@@ -145,7 +172,7 @@ class Classifier:
     ) -> RecordingPrediction:
         """Predict the labels of a recording and of its clips.
 
-        A block of clips is decoded and made into spectrograms on a worker thread while the
+        A block of clips is decoded and made into inputs on a worker thread while the
         network reads the block before: of a long recording little more than that is held.
 
         Args:
@@ -160,10 +187,7 @@ class Classifier:
                 samples are asked for.
             OverloadedError: too many clips wait for the network.
         """
-        config = self.card.input
-        if options.hop_seconds is not None:
-            hop = min(options.hop_seconds, config.clip_seconds)
-            config = config.model_copy(update={"clip_hop_seconds": hop})
+        config = self._input_config(options.hop_seconds)
 
         def on_batch(block: ClipBlock) -> None:
             if on_progress is not None:
@@ -174,14 +198,16 @@ class Classifier:
         ) as stream:
             timer = StageTimer()
             blocks = clip_blocks(_timed(stream.blocks(), timer), config, clips=MAX_BATCH_SIZE)
-            pairs = await self._run_batches(self._recorded(blocks, timer), on_batch)
+            pairs = await self._run_batches(self._recorded(blocks, timer), self.infer, on_batch)
         outputs = np.concatenate([outputs for _, outputs in pairs])
         silent = np.concatenate([block.silent for block, _ in pairs])
         clips = ClipPredictions(
             starts=np.concatenate([block.starts for block, _ in pairs]),
-            probabilities=label_probabilities(outputs, self.card),
+            probabilities=label_probabilities(outputs, self.card, stream.seconds),
             # A constant level gets edges where it begins and ends, once it is resampled.
-            rejections=rejection_reasons(outputs, silent | stream.is_silent, self.card),
+            rejections=rejection_reasons(
+                outputs, silent | stream.is_silent, self.card, stream.seconds
+            ),
             partially_silent=np.concatenate([block.partially_silent for block, _ in pairs]),
         )
         labelled = np.array([reason is None for reason in clips.rejections])
@@ -191,23 +217,60 @@ class Classifier:
             ),
             rejection=aggregate_rejection(clips.rejections, clips.partially_silent.tolist()),
             clips=clips,
-            audio=AudioInfo(
-                seconds=round(stream.seconds, 3),
-                sample_rate=stream.metadata.sample_rate,
-                channels=stream.metadata.channels,
-                format=stream.metadata.format,
-            ),
+            audio=_audio_info(stream),
+            warnings=stream.warnings,
             samples=stream.samples if keep_samples else None,
         )
 
-    async def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
+    async def embed_recording(
+        self, data: bytes, embedder: Batcher, hop_seconds: float | None = None
+    ) -> RecordingEmbedding:
+        """Compute the embedding of each clip of a recording.
+
+        Args:
+            data: a file in any accepted format.
+            embedder: of an engine that embeds, of the same checkpoint.
+            hop_seconds: as in `ClassifyOptions`.
+
+        Raises:
+            AudioError: the recording cannot be read, or is silent.
+            OverloadedError: too many clips wait for the network.
+        """
+        config = self._input_config(hop_seconds)
+        async with self._reader.open(data, sample_rate=config.sample_rate) as stream:
+            timer = StageTimer()
+            blocks = clip_blocks(_timed(stream.blocks(), timer), config, clips=MAX_BATCH_SIZE)
+            pairs = await self._run_batches(self._recorded(blocks, timer), embedder.infer)
+        silent = np.concatenate([block.silent for block, _ in pairs])
+        if stream.is_silent or silent.all():
+            raise SilentAudioError("the recording is silent: there is nothing to embed")
+        return RecordingEmbedding(
+            starts=np.concatenate([block.starts for block, _ in pairs]),
+            clips=np.concatenate([embeddings for _, embeddings in pairs]),
+            silent=silent,
+            audio=_audio_info(stream),
+            warnings=stream.warnings,
+        )
+
+    async def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Compute the outputs `[clips, Card.output_size]`; see `Batcher.infer`."""
-        return await self._batcher.infer(spectrograms)
+        return await self._batcher.infer(inputs)
+
+    def _input_config(self, hop_seconds: float | None) -> InputConfig:
+        """Return the input of the network, with clips at most a clip's length apart."""
+        config = self.card.input
+        if hop_seconds is None:
+            return config
+        hop = min(hop_seconds, config.clip_seconds)
+        return config.model_copy(update={"clip_hop_seconds": hop})
 
     async def _run_batches(
-        self, blocks: Iterator[ClipBlock], on_batch: Callable[[ClipBlock], None]
+        self,
+        blocks: Iterator[ClipBlock],
+        infer: Callable[[NDArray[np.float32]], Awaitable[NDArray[np.float32]]],
+        on_batch: Callable[[ClipBlock], None] = lambda _: None,
     ) -> list[tuple[ClipBlock, NDArray[np.float32]]]:
-        """Return each block, without its spectrograms, and the outputs of its clips."""
+        """Return each block, without its inputs, and the outputs of its clips."""
         pairs = []
         block = await self._run_in_thread(blocks.__next__)
         while True:
@@ -215,20 +278,19 @@ class Classifier:
                 None if block.last else asyncio.ensure_future(self._run_in_thread(blocks.__next__))
             )
             try:
-                outputs = await self.infer(block.spectrograms)
+                outputs = await infer(block.inputs)
             except BaseException:
                 if following is not None:
-                    # The file must not be closed while a thread reads it.
-                    await asyncio.wait([following])
+                    following.cancel()
                 raise
-            pairs.append((block.without_spectrograms(), outputs))
+            pairs.append((block.without_inputs(), outputs))
             on_batch(block)
             if following is None:
                 return pairs
             block = await following
 
     def _recorded(self, blocks: Iterator[ClipBlock], decoding: StageTimer) -> Iterator[ClipBlock]:
-        """Yield `blocks`, and record how long each took to decode and to make spectrograms of."""
+        """Yield `blocks`, and record how long each took to decode and to make inputs of."""
         while True:
             began = perf_counter()
             try:
@@ -244,13 +306,21 @@ class Classifier:
             yield block
 
 
-def label_probabilities(outputs: NDArray[np.float32], card: Card) -> NDArray[np.float32]:
-    """Return calibrated probabilities `[clips, labels]` of `[clips, Card.output_size]`."""
-    return apply_temperature(outputs[:, : len(card.labels)], card.temperature)
+def label_probabilities(
+    outputs: NDArray[np.float32], card: Card, seconds: float = math.inf
+) -> NDArray[np.float32]:
+    """Return calibrated probabilities `[clips, labels]` of `[clips, Card.output_size]`.
+
+    `seconds` is the length of their recording.
+    """
+    return apply_temperature(outputs[:, : len(card.labels)], card.temperature_of(seconds))
 
 
 def rejection_reasons(
-    outputs: NDArray[np.float32], silent: NDArray[np.bool_], card: Card
+    outputs: NDArray[np.float32],
+    silent: NDArray[np.bool_],
+    card: Card,
+    seconds: float = math.inf,
 ) -> list[Reason | None]:
     """Return why each clip has no label, or None where it has one.
 
@@ -259,7 +329,10 @@ def rejection_reasons(
         silent: whether nothing can be heard in a clip, shape `[clips]`.
         card: of the checkpoint that gave the outputs. Where it names no threshold, every clip
             that can be heard has a label.
+        seconds: length of their recording.
     """
+    if card.is_too_short(seconds):
+        return ["silent" if each else "too_short" for each in silent]
     if card.ood is None or card.ood.threshold is None:
         return ["silent" if each else None for each in silent]
     is_ood = outputs[:, -1] < card.ood.threshold
@@ -311,7 +384,7 @@ def rank_labels(
     ]
     if rejection is None:
         return Prediction(ranked[0].label, ranked[0].probability, ranked)
-    return Prediction(None, 0.0, [] if rejection == "silent" else ranked)
+    return Prediction(None, 0.0, [] if rejection in _UNRANKED else ranked)
 
 
 def _timed(blocks: Iterator[T], timer: StageTimer) -> Iterator[T]:
@@ -321,6 +394,17 @@ def _timed(blocks: Iterator[T], timer: StageTimer) -> Iterator[T]:
         if block is None:
             return
         yield block
+
+
+def _audio_info(stream: MonoStream) -> AudioInfo:
+    """Return the facts about a recording that was read to its end."""
+    return AudioInfo(
+        seconds=round(stream.seconds, 3),
+        sample_rate=stream.metadata.sample_rate,
+        channels=stream.metadata.channels,
+        format=stream.metadata.format,
+        track=stream.metadata.track,
+    )
 
 
 def _progress(end: float, stream: MonoStream) -> Progress:

@@ -1,5 +1,6 @@
 """Engines: one compiled network each, behind one interface."""
 
+import functools
 import importlib.util
 import logging
 import threading
@@ -11,11 +12,10 @@ import openvino
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from app.audio.clips import clip_blocks
-from app.audio.log_mel import LogMelConfig
-from app.checkpoints.card import Card
-from app.checkpoints.store import Checkpoint, DamagedCheckpointError, key_of
+from app.audio.network_inputs import InputConfig, clip_blocks
+from app.checkpoints.store import Checkpoint
 from app.inference import EngineName
+from app.inference.embedding import embedding_graph
 
 log = logging.getLogger(__name__)
 
@@ -23,34 +23,46 @@ MAX_BATCH_SIZE = 8
 """clips at a time: throughput hardly grows beyond, memory does"""
 
 
+_WAVEFORM_RANK = 2
+"""batch, samples"""
+_FP32 = {"INFERENCE_PRECISION_HINT": "f32"}
+"""where processors have bfloat16, OpenVINO computes in it, whose 8 bits are too few for a spectrum
+that spans 80 dB; what is quantised stays so"""
+
+
 class Engine(Protocol):
     """A compiled network. Safe to call from many threads."""
 
-    def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Compute the outputs `[batch, Card.output_size]` of `[batch, 1, n_mels, frames]`."""
+    def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the outputs `[batch, Card.output_size]` of a batch of `network_input`."""
         ...
 
 
 class OpenVinoEngine:
     """Runs an ONNX file with OpenVINO on the CPU."""
 
-    def __init__(self, model: Path, *, streams: int = 1, cache: Path | None = None) -> None:
+    def __init__(
+        self, model: Path, *, streams: int = 1, cache: Path | None = None, embeds: bool = False
+    ) -> None:
         """Compile `model`.
 
         Args:
             model: the ONNX file.
             streams: batches that are worked on at the same time, each on its share of the cores.
             cache: folder for the compiled graph, so that the next start need not compile.
+            embeds: whether it gives the embedding, `[batch, features]`, in place of the outputs.
 
-        Raises RuntimeError when OpenVINO cannot read or compile it. Where it is only the cache
-        that cannot be used, it goes without.
+        Raises:
+            RuntimeError: OpenVINO cannot read or compile it. Where it is only the cache that
+                cannot be used, it goes without.
+            ValueError: it is to embed, and has no embedding; see `embedding_output`.
         """
         try:
-            self._compiled = _compile(model, streams, cache)
+            self._compiled = _compile(model, streams, cache, embeds=embeds)
         except RuntimeError as error:
             if cache is None:
                 raise
-            self._compiled = _compile(model, streams, None)
+            self._compiled = _compile(model, streams, None, embeds=embeds)
             log.warning("going without the cache %s: %s", cache, str(error).splitlines()[0])
         self._threads = threading.local()
         # OpenVINO's binding sets itself up during the first inference of a process, and two
@@ -59,14 +71,14 @@ class OpenVinoEngine:
         smallest = [dimension.get_min_length() or 1 for dimension in shape]
         self.infer(np.zeros(smallest, np.float32))
 
-    def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
+    def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Engine.infer`."""
         request = getattr(self._threads, "request", None)
         if request is None:
             request = self._threads.request = self._compiled.create_infer_request()
-        request.infer([spectrograms])
+        request.infer([inputs])
         # The request's own memory is overwritten by its next run.
-        outputs: NDArray[np.float32] = request.get_output_tensor().data.copy()
+        outputs: NDArray[np.float32] = request.get_output_tensor(0).data.copy()
         return outputs
 
 
@@ -94,33 +106,8 @@ def make_engine(
     return OpenVinoEngine(checkpoint.model, streams=streams, cache=cache)
 
 
-def smoke_test(engine: Engine, card: Card) -> None:
-    """Give the network a fixed input and check its output.
-
-    Raises:
-        DamagedCheckpointError: it cannot read inputs of the card's size, or its output is not one
-            finite value for each of the card's outputs.
-    """
-    shape = (1, 1, card.input.n_mels, card.input.frames)
-    spectrograms = np.random.default_rng(0).standard_normal(shape, np.float32)
-    key = key_of(card)
-    try:
-        outputs = engine.infer(spectrograms)
-    except Exception as error:
-        raise DamagedCheckpointError(
-            f"{key}: the network fails at its smoke test: {str(error).splitlines()[0]}"
-        ) from error
-    if outputs.shape != (1, card.output_size):
-        raise DamagedCheckpointError(
-            f"{key}: the network gives outputs of the shape {list(outputs.shape)}, "
-            f"the card has {len(card.labels)} labels" + (" and an OOD score" if card.ood else "")
-        )
-    if not np.isfinite(outputs).all():
-        raise DamagedCheckpointError(f"{key}: the network gives outputs that are not finite")
-
-
 def recording_outputs(
-    engine: Engine, samples: NDArray[np.float32], config: LogMelConfig
+    engine: Engine, samples: NDArray[np.float32], config: InputConfig
 ) -> NDArray[np.float32]:
     """Compute the network's outputs for each clip of a recording.
 
@@ -133,7 +120,7 @@ def recording_outputs(
         shape `[clips, Card.output_size]`; the clips are those of `app.audio.clips.iter_clips`.
     """
     blocks = clip_blocks([samples], config, clips=MAX_BATCH_SIZE)
-    return np.concatenate([engine.infer(block.spectrograms) for block in blocks])
+    return np.concatenate([engine.infer(block.inputs) for block in blocks])
 
 
 def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
@@ -142,14 +129,33 @@ def apply_temperature(logits: NDArray[np.float32], temperature: float) -> NDArra
     return probabilities
 
 
-def _compile(model: Path, streams: int, cache: Path | None) -> openvino.CompiledModel:
+@functools.cache
+def openvino_core() -> openvino.Core:
+    """Return OpenVINO's core: one for the process, which it is never rid of.
+
+    The CPU plugin gives the thread that loads it a signal stack of its own (openvino#11894) and
+    unmaps it when it is destroyed, in whichever thread that is: a signal that is handled after
+    that ends the process. So it is loaded in a thread that handles none, and is kept.
+    """
     core = openvino.Core()
-    if cache is not None:
-        core.set_property({"CACHE_DIR": str(cache)})
+    loading = threading.Thread(target=core.get_versions, args=["CPU"])
+    loading.start()
+    loading.join()
+    return core
+
+
+def _compile(
+    model: Path, streams: int, cache: Path | None, *, embeds: bool
+) -> openvino.CompiledModel:
+    core = openvino_core()
+    network = core.read_model(model)
+    properties = {} if network.input(0).partial_shape.rank.get_length() > _WAVEFORM_RANK else _FP32
     return core.compile_model(
-        core.read_model(model),
+        embedding_graph(network) if embeds else network,
         "CPU",
         {
+            **({} if cache is None else {"CACHE_DIR": str(cache)}),
+            **properties,
             "PERFORMANCE_HINT": "LATENCY" if streams == 1 else "THROUGHPUT",
             "NUM_STREAMS": streams,
             # Other threads decode and answer on the same cores: one that is bound to a core that

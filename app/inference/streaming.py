@@ -1,10 +1,13 @@
 """Live sound: predictions for the last seconds of a stream that goes on."""
 
+from collections.abc import AsyncIterator
+
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audio.clips import is_silent, pad_or_repeat
-from app.audio.log_mel import LogMelConfig, log_mel
+from app.audio.clips import ClipConfig, pad_or_repeat
+from app.audio.network_inputs import network_input
+from app.audio.silence import is_silent
 from app.decoding.recording import mono_resampler
 from app.inference.classifier import (
     Classifier,
@@ -16,13 +19,15 @@ from app.inference.classifier import (
 from app.inference.instrumentation import Instrumentation, NullInstrumentation
 from earshot.schemas import StreamPrediction
 
+SAMPLE_BYTES = 2
+"""of PCM"""
 _FULL_SCALE = 32_768
 
 
 class SlidingWindowBuffer:
     """Cuts PCM that comes in pieces into clips, one each hop."""
 
-    def __init__(self, config: LogMelConfig, *, sample_rate: int, hop_seconds: float) -> None:
+    def __init__(self, config: ClipConfig, *, sample_rate: int, hop_seconds: float) -> None:
         """Start empty.
 
         Args:
@@ -97,21 +102,21 @@ class StreamClassifier:
         self._run_in_thread = run_in_thread
         self._instrumentation = instrumentation or NullInstrumentation()
 
-    async def classify_chunk(self, pcm: bytes) -> list[StreamPrediction]:
-        """Append a chunk of 16-bit PCM, and return a prediction for each hop that ends in it.
+    async def classify_chunk(self, pcm: bytes) -> AsyncIterator[StreamPrediction]:
+        """Append a chunk of 16-bit PCM, and yield a prediction for each hop that ends in it.
 
         Raises OverloadedError when too many clips wait for the network.
         """
-        clips = await self._run_in_thread(lambda: self._buffer.push(pcm))
-        return [await self._classify_clip(end, clip) for end, clip in clips]
+        for end, clip in await self._run_in_thread(lambda: self._buffer.push(pcm)):
+            yield await self._classify_clip(end, clip)
 
     async def _classify_clip(self, end: float, clip: NDArray[np.float32]) -> StreamPrediction:
         card = self._classifier.card
-        spectrogram = await self._run_in_thread(lambda: self._features(clip))
-        outputs = await self._classifier.infer(spectrogram[None, None])
+        features = await self._run_in_thread(lambda: self._features(clip))
+        outputs = await self._classifier.infer(features[None])
         silent = np.array([is_silent(clip.min(), clip.max())])
-        [reason] = rejection_reasons(outputs, silent, card)
-        [probabilities] = label_probabilities(outputs, card)
+        [reason] = rejection_reasons(outputs, silent, card, end)
+        [probabilities] = label_probabilities(outputs, card, end)
         prediction = rank_labels(probabilities, reason, card.labels, self._top_k)
         return StreamPrediction(
             start=max(0.0, round(end - card.input.clip_seconds, 3)),
@@ -124,4 +129,4 @@ class StreamClassifier:
 
     def _features(self, clip: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._instrumentation.time_stage("features"):
-            return log_mel(clip, self._classifier.card.input)
+            return network_input(clip, self._classifier.card.input)

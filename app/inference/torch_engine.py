@@ -51,12 +51,12 @@ class TorchEngine:
         self._network = network.eval().to(self._device, torch.bfloat16)
 
     @torch.inference_mode()
-    def infer(self, spectrograms: NDArray[np.float32]) -> NDArray[np.float32]:
+    def infer(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Engine.infer`."""
-        inputs = torch.from_numpy(spectrograms).to(
+        tensor = torch.from_numpy(inputs).to(
             self._device, torch.bfloat16, memory_format=torch.channels_last
         )
-        outputs: NDArray[np.float32] = self._network(inputs).float().cpu().numpy()
+        outputs: NDArray[np.float32] = self._network(tensor).float().cpu().numpy()
         return outputs
 
 

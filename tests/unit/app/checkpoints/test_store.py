@@ -1,3 +1,6 @@
+import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -127,3 +130,73 @@ def test_other_names_are_refused(name: str) -> None:
     for field in ("task", "name"):
         with pytest.raises(ValidationError, match=field):
             Card.model_validate(CARD.model_dump() | {field: name})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("temperature", value) for value in (1e-300, 0, 1e300, float("inf"), float("nan"))),
+        *(("input.clip_hop_seconds", value) for value in (1e-9, 61)),
+        *(("input.clip_seconds", value) for value in (1e-9, 1e9)),
+        *(("input.amin", value) for value in (1e-300, 2)),
+        *(("input.top_db", value) for value in (0.001, 1e9)),
+        *(("input.hop_length", value) for value in (0, 10**9)),
+        *(("training.epochs", 10**30), ("training.seed", -1), ("training.recipe", {"a": 1e999})),
+        *(("labels", ["a", ""]), ("labels", ["a", "b" * 201]), ("version", "")),
+        *(
+            ("files", {"model.onnx": "0" * 64, name: "0" * 64})
+            for name in ("/dev/zero", "../../etc/passwd", "a/b", "..", ".", "", "a\nb", "a" * 101)
+        ),
+    ],
+)
+def test_what_a_card_may_not_say(root: Path, field: str, value: object) -> None:
+    path = root / "urban-sound" / "hann" / "card.json"
+    card = json.loads(path.read_text())
+    *parents, last = field.split(".")
+    inner = card
+    for parent in parents:
+        inner = inner[parent]
+    inner[last] = value
+    path.write_text(json.dumps(card))
+    found = field.replace("input.", "input.log-mel.")
+    with pytest.raises(DamagedCheckpointError, match=f"not a valid card: {found}"):
+        store.load(root, ModelKey("urban-sound", "hann"))
+
+
+def test_a_clip_has_only_so_large_a_spectrogram(root: Path) -> None:
+    path = root / "urban-sound" / "hann" / "card.json"
+    small = {"clip_seconds": 60, "sample_rate": 192_000, "n_fft": 16, "hop_length": 1}
+    card = CARD.model_dump(mode="json")
+    path.write_text(json.dumps(card | {"input": card["input"] | small}))
+    with pytest.raises(DamagedCheckpointError, match="at most 33554432 are computed"):
+        store.read_card(root, ModelKey("urban-sound", "hann"))
+
+
+@pytest.mark.parametrize("name", ["card.json", "model.onnx"])
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("link", "it is a link"),
+        ("device", "is not a regular file"),
+        ("pipe", "is not a regular file"),
+        ("folder", "Is a directory"),
+        ("sparse", "bytes, at most"),
+    ],
+)
+def test_only_regular_files_are_read(root: Path, name: str, kind: str, words: str) -> None:
+    path = root / "urban-sound" / "hann" / name
+    elsewhere = path.rename(root / name)
+    match kind:
+        case "link":  # to the very file
+            path.symlink_to(elsewhere)
+        case "device":
+            os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 5))  # /dev/zero
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "sparse":
+            with path.open("wb") as file:
+                file.truncate(store.MAX_FILE_BYTES + 1)
+    with pytest.raises(DamagedCheckpointError, match=f"{name} .*{words}|{name}: {words}"):
+        store.load(root, ModelKey("urban-sound", "hann"))

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from app.checkpoints.card import Card, OodDetector, Training
-from app.inference.classifier import aggregate_rejection, label_probabilities, rejection_reasons
+from app.checkpoints.card import Card, LengthScores, OodDetector, ShortRecordings, Training
+from app.inference.classifier import (
+    aggregate_rejection,
+    label_probabilities,
+    rank_labels,
+    rejection_reasons,
+)
 from earshot.schemas import Reason
 from tests.support.cards import LOG_MEL
 
@@ -54,6 +59,54 @@ def test_what_is_silent_or_below_the_threshold_has_no_label(
     threshold: float | None, reason: str, expected: list[Reason | None]
 ) -> None:
     assert rejection_reasons(OUTPUTS, SILENT, card(threshold, reason)) == expected
+
+
+SHORT = ShortRecordings(
+    shortest_seconds=0.1,
+    whole_accuracy=0.7,
+    lengths=tuple(
+        LengthScores(
+            seconds=seconds,
+            recordings=9,
+            accuracy=0.5,
+            expected_calibration_error=0.1,
+            uncalibrated_error=0.2,
+            temperature=temperature,
+        )
+        for seconds, temperature in ((0.02, 9.0), (0.1, 5.0), (1.0, 3.0))
+    ),
+    command="earshot evaluate --lengths",
+)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "temperature"),
+    # Between 0.1 and 1 s by the logarithm of the length, from a clip of 2 s on as the card says.
+    [(0.001, 9), (0.1, 5), (0.1 * 10**0.5, 4), (1, 3), (2**0.5, 2.5), (2, 2), (60, 2)],
+)
+def test_short_recordings_have_a_temperature_of_their_own(
+    seconds: float, temperature: float
+) -> None:
+    short = card(0.0).model_copy(update={"short": SHORT})
+    np.testing.assert_allclose(
+        label_probabilities(OUTPUTS, short, seconds),
+        softmax(OUTPUTS[:, :2] / temperature, axis=1),
+        rtol=1e-5,
+    )
+    # Without measurements all lengths are alike.
+    np.testing.assert_array_equal(
+        label_probabilities(OUTPUTS, card(0.0), seconds), label_probabilities(OUTPUTS, card(0.0))
+    )
+
+
+def test_below_the_shortest_length_there_is_no_label() -> None:
+    short = card(0.0).model_copy(update={"short": SHORT})
+    assert rejection_reasons(OUTPUTS, SILENT, short, 0.0999) == ["too_short"] * 2 + ["silent"]
+    assert rejection_reasons(OUTPUTS, SILENT, short, 0.1) == rejection_reasons(
+        OUTPUTS, SILENT, card(0.0)
+    )
+    prediction = rank_labels(np.float32([0.2, 0.8]), "too_short", ("a", "b"), 2)
+    assert (prediction.label, prediction.probability, prediction.ranked) == (None, 0, [])
 
 
 def test_a_checkpoint_without_that_output_names_everything() -> None:

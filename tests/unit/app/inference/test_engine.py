@@ -97,6 +97,26 @@ def test_the_first_inferences_of_a_process_may_come_at_once(graph: Path, attempt
     assert subprocess.run(command, timeout=20, check=True).returncode == 0
 
 
+DROPPED_ELSEWHERE = """
+import os, signal, sys, threading
+from pathlib import Path
+from app.inference.engine import OpenVinoEngine
+
+signal.signal(signal.SIGTERM, lambda number, frame: print("handled"))
+engines = [OpenVinoEngine(Path(sys.argv[1]))]
+dropping = threading.Thread(target=engines.clear)
+dropping.start()
+dropping.join()
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_signal_is_handled_after_an_engine_was_dropped_by_another_thread(graph: Path) -> None:
+    command = [sys.executable, "-c", DROPPED_ELSEWHERE, str(graph)]
+    process = subprocess.run(command, timeout=20, check=False, capture_output=True, text=True)
+    assert (process.returncode, process.stdout) == (0, "handled\n")
+
+
 def test_every_clip_of_a_recording_is_answered_in_order(engine: OpenVinoEngine) -> None:
     samples = np.concatenate([make("siren", 1, 9.0), make("drilling", 2, 12.0)])
     length = LOG_MEL.clip_samples

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -36,6 +37,23 @@ class Constant:
         return np.full((len(spectrograms), self.labels), self.logit, np.float32)
 
 
+class Endless(Constant):
+    """An engine that never answers."""
+
+    def infer(self, spectrograms: np.ndarray) -> np.ndarray:
+        threading.Event().wait()
+        raise AssertionError
+
+
+class OneClip(Constant):
+    """An engine that fails over several clips."""
+
+    def infer(self, spectrograms: np.ndarray) -> np.ndarray:
+        if len(spectrograms) > 1:
+            raise RuntimeError("the shape is fixed")
+        return super().infer(spectrograms)
+
+
 class Maker:
     """Makes engines, and counts them."""
 
@@ -51,6 +69,10 @@ class Maker:
                 return Constant(np.nan)
             case b"other labels":
                 return Constant(labels=3)
+            case b"no end":
+                return Endless()
+            case b"one clip":
+                return OneClip()
         return Constant()
 
 
@@ -70,18 +92,35 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def models(root: Path, maker: Maker) -> ModelRegistry:
+def models(root: Path, maker: Maker, **defaults: str) -> ModelRegistry:
     return ModelRegistry(
         root,
-        EngineConfig(max_requests=1),
+        EngineConfig(max_requests=1, load_timeout_seconds=5),
         reader=RecordingReader(AudioLimits()),
         run_in_thread=asyncio.to_thread,
+        defaults=defaults,
         make_engine=maker,
     )
 
 
 def statuses(found: ModelRegistry) -> dict[str, str]:
     return {key.name: entry.status for key, entry in found.entries.items()}
+
+
+def test_the_operator_chooses_what_answers_by_default(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def chosen(**defaults: str) -> str:
+        defaults = {task.replace("_", "-"): name for task, name in defaults.items()}
+        return models(root, Maker(), **defaults).resolve("urban-sound", None).name
+
+    assert chosen() == "hann"
+    assert chosen(urban_sound="hamming") == "hamming"
+    assert not caplog.messages
+    assert chosen(urban_sound="gone", birds="night") == "hann"
+    first, second = caplog.messages
+    assert "default checkpoint urban-sound/gone is not in the store: it has urban-s" in first
+    assert "birds/night" in second
 
 
 def test_a_checkpoint_is_loaded_once_when_it_is_wanted(root: Path) -> None:
@@ -138,6 +177,20 @@ def test_what_is_unused_is_released_and_loaded_again(root: Path) -> None:
     assert maker.made == {"hann": 2}
 
 
+def test_what_was_preloaded_stays_however_idle(root: Path) -> None:
+    async def main() -> None:
+        found = models(root, Maker())
+        await found.preload([ModelKey("urban-sound", "hann")])
+        await found.get(ModelKey("urban-sound", "hamming"))
+        for entry in found.entries.values():
+            entry.last_used = time.monotonic() - 61
+        found.release_idle(60)
+        assert statuses(found)["hann"] == "loaded"
+        assert statuses(found)["hamming"] == "available"
+
+    asyncio.run(main())
+
+
 def test_reloading_takes_over_what_is_new_changed_or_gone(root: Path) -> None:
     maker = Maker()
 
@@ -171,6 +224,8 @@ def test_reloading_takes_over_what_is_new_changed_or_gone(root: Path) -> None:
         (b"no graph", "cannot be compiled: cannot be read"),
         (b"no number", "outputs that are not finite"),
         (b"other labels", r"the shape \[1, 3\], the card has 10 labels"),
+        (b"no end", "it was not loaded and tested within 5 s"),
+        (b"one clip", "it fails at its self-test: the shape is fixed"),
     ],
 )
 def test_a_bad_checkpoint_is_refused_and_the_old_one_stays(

@@ -1,4 +1,4 @@
-"""Class activation maps: they add up to the network's own logits, and lie where the sound is."""
+"""Evidence maps: they add up to the network's own logits, and lie where the sound is."""
 
 import json
 import shutil
@@ -11,19 +11,16 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from app.audio.clips import clip_starts, pad_or_repeat
-from app.audio.log_mel import LogMelConfig, log_mel
+from app.audio.log_mel import LogMelConfig
+from app.audio.network_inputs import network_input
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.store import DamagedCheckpointError, MissingCheckpointError, ModelKey
-from app.inference.class_activation import (
-    STRIDE,
-    CamCache,
-    ClassActivationMapper,
-    ClipNumberError,
-    explain_clip,
-)
 from app.inference.classifier import RecordingPrediction, label_probabilities
+from app.inference.compiled_cache import CompiledCache
 from app.inference.engine import OpenVinoEngine, recording_outputs
+from app.inference.evidence import STRIDE, ClassActivationMapper, OcclusionMapper
+from app.inference.explanation import ClipNumberError, explain_clip, make_mapper
 from app.inference.segments import ClipPredictions
 from earshot.schemas import AudioInfo
 from tests.support.sounds import SOUNDS, make
@@ -45,7 +42,7 @@ def shipped(request: pytest.FixtureRequest) -> tuple[Card, ClassActivationMapper
 
 def clip_of(kind: str, config: LogMelConfig) -> NDArray[np.float32]:
     clip = pad_or_repeat(make(kind, 5), config.clip_samples, "repeat")
-    return log_mel(clip[: config.clip_samples], config)
+    return network_input(clip[: config.clip_samples], config)
 
 
 @pytest.mark.parametrize("kind", SOUNDS)
@@ -54,12 +51,12 @@ def test_maps_and_bias_add_up_to_the_logits(
 ) -> None:
     card, mapper, engine = shipped
     spectrogram = clip_of(kind, card.input)
-    maps = mapper.maps(spectrogram)
-    rows, columns = (-(-size // STRIDE) for size in spectrogram.shape)
-    assert maps.shape == (card.output_size, rows, columns)
-    logits = engine.infer(spectrogram[None, None])[0]
+    logits = engine.infer(spectrogram[None])[0]
     assert np.ptp(logits) > 20 * INT8
-    np.testing.assert_allclose(maps.mean(axis=(1, 2)) + mapper.bias, logits, atol=INT8)
+    for output, logit in enumerate(logits):
+        evidence = mapper.map(spectrogram, output)
+        assert evidence.values.shape == tuple(-(-size // STRIDE) for size in spectrogram.shape[1:])
+        assert evidence.values.mean() + evidence.bias == pytest.approx(logit, abs=INT8)
 
 
 def small_graph(path: Path, *, pooled: bool = True) -> Path:
@@ -87,19 +84,37 @@ def small_graph(path: Path, *, pooled: bool = True) -> Path:
 
 def test_a_small_network_is_explained_exactly(tmp_path: Path) -> None:
     mapper = ClassActivationMapper(small_graph(tmp_path / "model.onnx"))
-    spectrogram = np.zeros((64, 96), np.float32)
-    spectrogram[0, 64] = 1.0
-    spectrogram[32, 32] = -2.0
+    spectrogram = np.zeros((1, 64, 96), np.float32)
+    spectrogram[0, 0, 64] = 1.0
+    spectrogram[0, 32, 32] = -2.0
     expected = np.zeros((3, 2, 3))
     expected[:, 0, 2] = [2, 0, 1]
     expected[:, 1, 1] = [0, 6, 2]
-    np.testing.assert_allclose(mapper.maps(spectrogram), expected, atol=0.02)
-    np.testing.assert_allclose(mapper.bias, [0.5, 0, -1], atol=1e-6)
+    for output, bias in enumerate([0.5, 0, -1]):
+        evidence = mapper.map(spectrogram, output)
+        np.testing.assert_allclose(evidence.values, expected[output], atol=0.02)
+        assert evidence.bias == pytest.approx(bias, abs=1e-6)
 
 
 def test_a_network_that_ends_otherwise_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="ReduceMean"):
         ClassActivationMapper(small_graph(tmp_path / "model.onnx", pooled=False))
+
+
+def test_occlusion_shows_by_how_much_the_logit_falls(tmp_path: Path) -> None:
+    """The network sees the places' centres alone, and of its features their largest values."""
+    mapper = OcclusionMapper(small_graph(tmp_path / "model.onnx", pooled=False), (STRIDE, STRIDE))
+    spectrogram = np.zeros((1, 64, 96), np.float32)
+    spectrogram[0, 0, 64], spectrogram[0, 32, 32] = 9.0, -6.0
+    mean = spectrogram.mean()
+    # Logit 1 is three times the negative's largest value, logit 0 twice the input's.
+    for output, place, change in ((0, (0, 2), 2 * (9 - mean)), (1, (1, 1), 3 * 6)):
+        evidence = mapper.map(spectrogram, output)
+        expected = np.zeros((2, 3))
+        expected[place] = change
+        np.testing.assert_allclose(evidence.values, expected, atol=0.05)
+        logit = 2 * 9 + 0.5 if output == 0 else 3 * 6
+        assert evidence.values.mean() + evidence.bias == pytest.approx(logit, abs=0.05)
 
 
 def predict(
@@ -138,8 +153,10 @@ def test_the_clip_where_the_label_is_most_probable_is_explained(
         clip = samples[start : start + config.clip_samples]
         np.testing.assert_array_equal(found.samples, clip)
         np.testing.assert_array_equal(samples[found.start :][: clip.size], clip)
-        np.testing.assert_allclose(found.map, mapper.maps(log_mel(clip, config))[label])
-        assert found.bias == mapper.bias[label]
+        expected = mapper.map(network_input(clip, config), label)
+        np.testing.assert_allclose(found.evidence.values, expected.values)
+        assert found.evidence.bias == expected.bias
+        assert found.method == "class-activation"
     found = explain_clip(card, prediction, mapper, label=None, clip=1)
     assert (found.label, found.clip) == (int(prediction.probabilities.argmax()), 1)
     count = len(prediction.clips.probabilities)
@@ -152,10 +169,10 @@ def copied(tmp_path: Path, task: str = "emotion") -> Path:
     return tmp_path
 
 
-def test_an_mapper_is_compiled_once(tmp_path: Path) -> None:
+def test_a_mapper_is_compiled_once(tmp_path: Path) -> None:
     root = copied(tmp_path)
     card = store.load(root, ModelKey("emotion", "hann")).card
-    cache = CamCache(root)
+    cache = CompiledCache(root, make_mapper)
     first = cache.get(card)
     shutil.rmtree(root / "emotion")
     assert cache.get(card) is first
@@ -170,16 +187,25 @@ def test_a_store_that_has_changed_since_is_said_to_have(tmp_path: Path) -> None:
     card = store.load(root, ModelKey("emotion", "hann")).card
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": "next"}))
     with pytest.raises(DamagedCheckpointError, match=r"now holds version next.*told to reload"):
-        CamCache(root).get(card)
+        CompiledCache(root, make_mapper).get(card)
     shutil.rmtree(root / "emotion")
     with pytest.raises(MissingCheckpointError):
-        CamCache(root).get(card)
+        CompiledCache(root, make_mapper).get(card)
 
 
-def test_a_checkpoint_without_maps_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_network_without_class_activation_maps_is_explained_by_occlusion(tmp_path: Path) -> None:
     root = copied(tmp_path / "store")
     card = store.load(root, ModelKey("emotion", "hann")).card
     model = small_graph(tmp_path / "model.onnx", pooled=False)
     card = store.save(root, card, {"model.onnx": model}).card
-    with pytest.raises(DamagedCheckpointError, match=r"emotion/hann: model\.onnx has no class"):
-        CamCache(root).get(card)
+    assert CompiledCache(root, make_mapper).get(card).method == "occlusion"
+
+
+def test_a_network_that_cannot_be_read_is_a_clear_error(tmp_path: Path) -> None:
+    root = copied(tmp_path / "store")
+    card = store.load(root, ModelKey("emotion", "hann")).card
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"no graph")
+    card = store.save(root, card, {"model.onnx": model}).card
+    with pytest.raises(DamagedCheckpointError, match=r"emotion/hann: model\.onnx cannot be comp"):
+        CompiledCache(root, make_mapper).get(card)
