@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -10,14 +11,29 @@ from contextlib import contextmanager
 log = logging.getLogger(__name__)
 
 
+_LAST_SECONDS = 0.9
+"""after the last wait, for the application to end"""
+
+
+def exit_now(code: int = 0) -> None:
+    """End the process without waiting for threads, whose work nobody waits for any more."""
+    logging.shutdown()
+    os._exit(code)
+
+
 @contextmanager
 def handle_signals(
-    *, drain: Callable[[], None], drain_seconds: float, reload: Callable[[], None]
+    *,
+    drain: Callable[[], None],
+    drain_seconds: float,
+    shutdown_seconds: float,
+    reload: Callable[[], None],
 ) -> Iterator[None]:
     """Handle signals on the running event loop, for as long as the context lasts.
 
     SIGTERM calls `drain`, and `drain_seconds` later the server's own handler, which closes the
-    listener and waits for the requests that are left. More of them change nothing: a service
+    listener and waits up to `shutdown_seconds` for the requests that are left. Should the process
+    not have ended then, whatever it hangs on, it is ended. More of them change nothing: a service
     manager may send one to each process, and so does the parent of several workers. SIGHUP
     calls `reload`. SIGINT is left to the server.
 
@@ -45,6 +61,9 @@ def handle_signals(
         log.info("draining: not ready any more, closing in %g s", drain_seconds)
         drain()
         loop.call_later(drain_seconds, stop)
+        last = threading.Timer(drain_seconds + shutdown_seconds + _LAST_SECONDS, exit_now)
+        last.daemon = True
+        last.start()
 
     loop.add_signal_handler(signal.SIGTERM, terminate)
     loop.add_signal_handler(signal.SIGHUP, reload)
