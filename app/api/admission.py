@@ -4,31 +4,58 @@ That is memory, for its upload, and time, for its client to send it.
 """
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
 
 from app.api.problems import ProblemError, overloaded, too_slow
 
 # Of each upload, bytes that are not counted: a clip finds room beside hours of sound.
 _UNCOUNTED = 4 * 1024 * 1024
-# Of the timeout that there is otherwise, what is left when slots are short.
-_SHORTAGE_FACTOR = 0.05
+_STATM = Path("/proc/self/statm")
+
+
+def resident_bytes() -> int:
+    """Return the memory that this process has; 0 where that cannot be known (not on Linux)."""
+    try:
+        pages = int(_STATM.read_bytes().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
-class UploadTimeout:
-    """How long a service waits for the bytes of one client."""
+class TransferTimeout:
+    """How long a service waits for one client to send, or to read."""
 
     seconds: float
-    """in all, beside the time that the bytes received so far may have taken"""
-    bytes_per_second: float
-    """the slowest rate that is accepted"""
+    """for which a client may pause"""
+    per_second: float
+    """the slowest rate that is accepted: so much makes up for a second of waiting"""
+    unit: str = "bytes"
+    """of what is sent or read"""
 
-    def remaining(self, received: int, waited: float) -> float:
-        """Return the seconds that are left, negative when it has expired."""
-        return self.seconds + received / self.bytes_per_second - waited
+
+class TransferTimer:
+    """The seconds that are left of a `TransferTimeout`: never more than at first, whatever came."""
+
+    def __init__(self, timeout: TransferTimeout) -> None:
+        """Start with all of them."""
+        self._timeout = timeout
+        self.seconds = timeout.seconds
+
+    def spend(self, seconds: float) -> None:
+        """Lose so many seconds."""
+        self.seconds -= seconds
+
+    def earn(self, amount: float) -> None:
+        """Win back what so much is worth."""
+        won = self.seconds + amount / self._timeout.per_second
+        self.seconds = min(self._timeout.seconds, won)
 
 
 @dataclass
@@ -37,18 +64,42 @@ class MemoryBudget:
 
     limit: int
     """bytes that there are"""
+    process_limit: float = inf
+    """resident bytes of the process, whatever holds them, beyond which nobody is admitted"""
     used: int = 0
     """bytes that uploads hold now"""
+    holders: "set[AdmissionSlot]" = field(default_factory=set)
+    """the uploads that hold some"""
+
+    def require_process_memory(self) -> None:
+        """Raise ProblemError (503) while the process has more memory than it may."""
+        resident = resident_bytes()
+        if resident > self.process_limit:
+            raise overloaded(
+                f"the service holds {resident / 1e6:.0f} MB of memory, more than the "
+                f"{self.process_limit / 1e6:.0f} MB of EARSHOT_MEMORY_BYTES"
+            )
 
 
 class AdmissionSlot:
     """The slot of one request; while its body is read, another request may preempt it."""
 
-    def __init__(self, timeout: UploadTimeout, budget: MemoryBudget) -> None:
+    def __init__(
+        self, timeout: TransferTimeout, shortage: TransferTimeout, budget: MemoryBudget
+    ) -> None:
+        """Hold no memory yet.
+
+        Args:
+            timeout: how long the client is waited for.
+            shortage: how long until the slot may be preempted, where another request needs it.
+            budget: memory that the slots share.
+        """
         self._timeout = timeout
+        self._timer = TransferTimer(timeout)
+        self._short_timer = TransferTimer(shortage)
         self._budget = budget
         self._reserved = 0
-        self._received = 0
+        self._received = 0.0
         self._waited = 0.0
         self._waiting_since: float | None = None
         self._running_timeout: asyncio.Timeout | None = None
@@ -61,34 +112,52 @@ class AdmissionSlot:
         Raises ProblemError where the client is too slow: 408, or 503 where another request
         preempted the slot.
         """
-        remaining = self._timeout.remaining(self._received, self._waited)
         self._waiting_since = began = time.monotonic()
+        is_late = False
         try:
-            async with asyncio.timeout(remaining) as self._running_timeout:
+            async with asyncio.timeout(self._timer.seconds) as self._running_timeout:
                 yield
         except TimeoutError:
-            raise self._too_slow() from None
+            is_late = True
         finally:
+            waited = time.monotonic() - began
             self._waiting_since = self._running_timeout = None
-            self._waited += time.monotonic() - began
-        if self._is_preempted:
+            self._waited += waited
+            self._timer.spend(waited)
+            self._short_timer.spend(waited)
+        if is_late or self._is_preempted:
             raise self._too_slow()
 
-    def count_received(self, count: int) -> None:
-        """Extend the timeout by so many bytes that have come."""
-        self._received += count
+    def count_received(self, amount: float) -> None:
+        """Extend the timeout by what has come, in the timeout's unit."""
+        self._received += amount
+        self._timer.earn(amount)
+        self._short_timer.earn(amount)
 
     def reserve(self, count: int) -> None:
         """Reserve so many bytes more of memory, or return some where `count` is negative.
 
+        Uploads that stall are preempted where that makes room.
+
         Raises ProblemError (503) where the uploads of all requests take too much together.
         """
+        if self._is_preempted and count > 0:
+            raise self._too_slow()
         reserved = self._reserved + count
         more = max(0, reserved - _UNCOUNTED) - max(0, self._reserved - _UNCOUNTED)
-        if count > 0 and self._budget.used + more > self._budget.limit:
-            raise overloaded("the uploads that are being worked on leave no memory for this one")
+        while count > 0 and self._budget.used + more > self._budget.limit:
+            slowest = find_stalled(self._budget.holders)
+            if slowest is None:
+                raise overloaded(
+                    "the uploads that are being worked on leave no memory for this one"
+                )
+            slowest.preempt()
         self._reserved = reserved
         self._budget.used += more
+        if reserved > _UNCOUNTED:
+            self._budget.holders.add(self)
+        else:
+            self._budget.holders.discard(self)
 
     def release(self) -> None:
         """Return all memory."""
@@ -96,38 +165,46 @@ class AdmissionSlot:
 
     @property
     def stalled_seconds(self) -> float:
-        """Seconds beyond the short timeout that there is when slots are short."""
+        """Seconds beyond the short timeout that there is when slots or memory are short."""
         if self._waiting_since is None:
             return 0.0
-        timeout = UploadTimeout(
-            self._timeout.seconds * _SHORTAGE_FACTOR, self._timeout.bytes_per_second
-        )
-        waited = self._waited + time.monotonic() - self._waiting_since
-        return max(0.0, -timeout.remaining(self._received, waited))
+        waiting = time.monotonic() - self._waiting_since
+        return max(0.0, waiting - self._short_timer.seconds)
 
     def preempt(self) -> None:
         """Refuse the request that has the slot and is waiting for its client."""
         self._is_preempted = True
+        self.release()
         if self._running_timeout is not None:
             self._running_timeout.reschedule(asyncio.get_running_loop().time())
 
     def _too_slow(self) -> ProblemError:
         if self._is_preempted:
-            return overloaded("the body came slowly, and another request needed the slot")
+            return overloaded("the body came slowly, and another request needed its place")
+        unit = self._timeout.unit
         return too_slow(
-            f"{self._received} bytes of the body came in {self._waited:.1f} s; send at least "
-            f"{self._timeout.bytes_per_second:g} bytes a second, and pause no longer than "
-            f"{self._timeout.seconds:g} s in all"
+            f"{self._received:.10g} {unit} came in {self._waited:.1f} s; send at least "
+            f"{self._timeout.per_second:g} {unit} a second, and never pause for more than "
+            f"{self._timeout.seconds:g} s"
         )
+
+
+def find_stalled(slots: Iterable[AdmissionSlot]) -> AdmissionSlot | None:
+    """Return the slot whose client stalls most, None where no client does."""
+    slowest = max(slots, key=lambda slot: slot.stalled_seconds, default=None)
+    return slowest if slowest is not None and slowest.stalled_seconds else None
 
 
 class AdmissionController:
     """The slots of all requests. For one event loop."""
 
-    def __init__(self, size: int, timeout: UploadTimeout, budget: MemoryBudget) -> None:
-        """Start with `size` free slots, which share `budget`."""
+    def __init__(
+        self, size: int, timeout: TransferTimeout, shortage: TransferTimeout, budget: MemoryBudget
+    ) -> None:
+        """Start with `size` free slots; see `AdmissionSlot` for the rest."""
         self._size = size
         self._timeout = timeout
+        self._shortage = shortage
         self._budget = budget
         self._acquired: set[AdmissionSlot] = set()
 
@@ -139,11 +216,12 @@ class AdmissionController:
         send next to nothing cannot keep everyone else out.
 
         Raises ProblemError (503) at once when no request stalls either: those that were admitted
-        keep their pace, and nobody waits in vain.
+        keep their pace, and nobody waits in vain. Also while the process has too much memory.
         """
+        self._budget.require_process_memory()
         if len(self._acquired) >= self._size:
             self._preempt_one()
-        slot = AdmissionSlot(self._timeout, self._budget)
+        slot = AdmissionSlot(self._timeout, self._shortage, self._budget)
         self._acquired.add(slot)
         try:
             yield slot
@@ -152,8 +230,8 @@ class AdmissionController:
             slot.release()
 
     def _preempt_one(self) -> None:
-        slowest = max(self._acquired, key=lambda slot: slot.stalled_seconds)
-        if not slowest.stalled_seconds:
+        slowest = find_stalled(self._acquired)
+        if slowest is None:
             raise overloaded(f"{len(self._acquired)} requests are being answered already")
         self._acquired.remove(slowest)
         slowest.preempt()

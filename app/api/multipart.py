@@ -1,12 +1,27 @@
 """Parse the files of a multipart body as its chunks come in."""
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import unquote
 
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 FIELD = "file"
+OTHER_PARTS = 20
+"""parts of a form beside those that may be files"""
+_NAME_BYTES = 100
+_FILENAME_BYTES = 255
+_PREAMBLE_BYTES = 64 * 1024
+_MAX_BLANKS = 1000
+_BLANKS = re.compile(rb"[ \t]+")
+_EXTENDED_FILENAME = re.compile(
+    rb";\s*filename\*\s*=\s*(utf-8|iso-8859-1)'[^';]*'([^\s;'\"]+)", re.IGNORECASE
+)
+# Of the headers of a part; more is no form that a browser or a program sends.
+_HEADERS, _HEADER_BYTES = 8, 2048
 
 
 @dataclass(frozen=True)
@@ -21,10 +36,13 @@ class FilePart:
 class FilePartParser:
     """Parses the parts of the field `file` out of a body; others are read and dropped.
 
-    Bytes over the limit are never held.
+    Bytes over the limit are never held, and nothing is once this object is closed or dropped: the
+    parts do not know the parser that calls them, so that no cycle waits for the garbage collector.
     """
 
-    def __init__(self, boundary: bytes, limit: int, reserve: Callable[[int], None]) -> None:
+    def __init__(
+        self, boundary: bytes, limit: int, reserve: Callable[[int], None], *, max_parts: int
+    ) -> None:
         """Expect parts between `boundary`.
 
         Args:
@@ -32,13 +50,128 @@ class FilePartParser:
             limit: bytes of a file.
             reserve: is called with the bytes that will be held, or with a negative number for
                 those that are not any more; an error that it raises ends the reading.
+            max_parts: parts that the body may have.
         """
+        self._max_parts = max_parts
+        self._delimiters = _Delimiters(boundary)
+        self._parts = parts = _Parts(limit, reserve)
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": parts.begin,
+                "on_header_field": parts.add_header_name,
+                "on_header_value": parts.add_header_value,
+                "on_header_end": parts.end_header,
+                "on_part_data": parts.add_content,
+                "on_part_end": parts.end,
+                "on_end": parts.end_body,
+            },
+            max_header_count=_HEADERS,
+            max_header_size=_HEADER_BYTES,
+        )
+
+    @property
+    def fields(self) -> list[str]:
+        """Names of all parts so far, the beginnings of long ones."""
+        return self._parts.fields
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the closing boundary was read."""
+        return self._parts.is_complete
+
+    @property
+    def over_limit(self) -> bool:
+        """Whether a file was larger than is accepted."""
+        return self._parts.over_limit
+
+    def feed(self, chunk: bytes) -> list[FilePart]:
+        """Parse the next chunk of the body, and return the files that end in it.
+
+        Raises FormParserError where it violates RFC 7578.
+        """
+        self._parser.write(self._delimiters.feed(chunk))
+        return self._parts.take_finished()
+
+    def close(self) -> None:
+        """Drop what is held of a file that has not ended."""
+        self._parts.drop()
+
+    def require_few(self) -> None:
+        """Raise FormParserError where there are more parts than the body may have."""
+        if self._parts.count > self._max_parts:
+            raise FormParserError(f"it has more than {self._max_parts} parts")
+
+
+class _Delimiters:
+    """Brings the delimiters of a body into the one form that python-multipart reads.
+
+    RFC 2046 (section 5.1.1) allows text before the first, and blanks behind each.
+    """
+
+    def __init__(self, boundary: bytes) -> None:
+        self._delimiter = b"\r\n--" + boundary
+        self._held = b"\r\n"  # of what came; the first delimiter may have no line before it
+        self._preamble: int | None = 0
+        """bytes that came before the first delimiter; None: that was there"""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what is known so far of the body, up to the end of `chunk` or a little less.
+
+        Raises FormParserError where no delimiter comes, or too many blanks follow one.
+        """
+        data, begin = self._held + chunk, 0
+        if self._preamble is not None:
+            begin = data.find(self._delimiter)
+            if begin < 0:
+                self._preamble += len(chunk)
+                if self._preamble > _PREAMBLE_BYTES:
+                    raise FormParserError(f"no boundary in its first {_PREAMBLE_BYTES} bytes")
+                self._held = data[1 - len(self._delimiter) :]
+                return b""
+            self._preamble = None
+            data, begin = data[begin:], len(b"\r\n")
+        pieces: list[bytes] = []
+        found = data.find(self._delimiter)
+        while found >= 0:
+            end = found + len(self._delimiter)
+            after = _BLANKS.match(data, end, end + _MAX_BLANKS)
+            following = end if after is None else after.end()
+            if following == len(data):  # more blanks may come, or the rest of another boundary
+                self._held = data[found:]
+                return b"".join([*pieces, data[begin:found]])
+            pieces.append(data[begin:end])
+            begin, found = following, data.find(self._delimiter, following)
+        # Of a delimiter, a carriage return is the first byte and no other; that behind one ends its
+        # line, and with it the part before.
+        begun = begin + 1 if pieces else begin
+        tail = data.rfind(b"\r", max(begun, len(data) - len(self._delimiter)))
+        if tail < 0 or not self._delimiter.startswith(data[tail:]):
+            tail = len(data)
+        self._held = data[tail:]
+        return b"".join([*pieces, data[begin:tail]])
+
+
+def _extended_filename(header: bytes) -> str | None:
+    """Return the `filename*` of a header (RFC 8187); None where it has none that can be read."""
+    found = _EXTENDED_FILENAME.search(header)
+    if found is None:
+        return None
+    try:
+        encoding, name = (each.decode("ascii") for each in found.groups())
+        return unquote(name, encoding, "strict")[:_FILENAME_BYTES]
+    except (LookupError, UnicodeDecodeError):
+        return None
+
+
+class _Parts:
+    """The parts of a body, built by the callbacks of a parser."""
+
+    def __init__(self, limit: int, reserve: Callable[[int], None]) -> None:
+        self.count = 0
         self.fields: list[str] = []
-        """names of all parts so far"""
         self.is_complete = False
-        """whether the closing boundary was read"""
         self.over_limit = False
-        """whether a file was larger than is accepted"""
         self._limit = limit
         self._reserve = reserve
         self._finished: list[FilePart] = []
@@ -47,52 +180,41 @@ class FilePartParser:
         self._is_file = False
         self._header_name = b""
         self._header_value = b""
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._on_part_begin,
-                "on_header_field": self._on_header_field,
-                "on_header_value": self._on_header_value,
-                "on_header_end": self._on_header_end,
-                "on_part_data": self._on_part_data,
-                "on_part_end": self._on_part_end,
-                "on_end": self._on_end,
-            },
-        )
 
-    def feed(self, chunk: bytes) -> list[FilePart]:
-        """Parse the next chunk of the body, and return the files that end in it.
-
-        Raises MultipartParseError where it violates RFC 7578.
-        """
-        self._parser.write(chunk)
+    def take_finished(self) -> list[FilePart]:
         finished, self._finished = self._finished, []
         return finished
 
-    def _on_part_begin(self) -> None:
+    def drop(self) -> None:
+        self._content = None
+        self._finished = []
+
+    def begin(self) -> None:
+        self.count += 1
         self._is_file = False
         self._filename = None
         self._header_name = self._header_value = b""
 
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+    def add_header_name(self, data: bytes, start: int, end: int) -> None:
         self._header_name += data[start:end]
 
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+    def add_header_value(self, data: bytes, start: int, end: int) -> None:
         self._header_value += data[start:end]
 
-    def _on_header_end(self) -> None:
+    def end_header(self) -> None:
         if self._header_name.lower() == b"content-disposition":
             _, options = parse_options_header(self._header_value)
-            name = options.get(b"name", b"").decode("utf-8", "replace")
+            name = options.get(b"name", b"")[:_NAME_BYTES].decode("utf-8", "replace")
             self.fields.append(name)
             if name == FIELD:
                 self._is_file = True
                 self._content = io.BytesIO()
-                if (filename := options.get(b"filename")) is not None:
-                    self._filename = filename.decode("utf-8", "replace")
+                self._filename = _extended_filename(self._header_value)
+                if self._filename is None and (filename := options.get(b"filename")) is not None:
+                    self._filename = filename[:_FILENAME_BYTES].decode("utf-8", "replace")
         self._header_name = self._header_value = b""
 
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+    def add_content(self, data: bytes, start: int, end: int) -> None:
         if not self._is_file or self._content is None:
             return
         if self._content.tell() + end - start > self._limit:
@@ -103,12 +225,12 @@ class FilePartParser:
             self._reserve(end - start)
             self._content.write(memoryview(data)[start:end])
 
-    def _on_part_end(self) -> None:
+    def end(self) -> None:
         if self._is_file:
             # `BytesIO` hands out its own buffer: the file is held once.
             content = None if self._content is None else self._content.getvalue()
             self._finished.append(FilePart(self._filename, content))
             self._content = None
 
-    def _on_end(self) -> None:
+    def end_body(self) -> None:
         self.is_complete = True

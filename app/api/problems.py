@@ -2,25 +2,28 @@
 
 from collections.abc import Mapping
 from http import HTTPMethod, HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from app.api.problem_types import PROBLEM_TYPES
 from app.checkpoints.store import CheckpointError
 from app.decoding.errors import AudioError, SilentAudioError
 from app.inference.batcher import OverloadedError
-from app.inference.class_activation import ClipNumberError
-from app.music.library import GenreError
+from app.inference.explanation import ClipNumberError
+from app.music.library import GenreError, TrackError
 from earshot.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
-_TYPE_PREFIX = "/problems/"
+TYPE_PREFIX = "/problems/"
+# Of a detail, which may repeat what was sent, and of a value in it.
+_DETAIL_LENGTH, _VALUE_LENGTH = 2000, 100
 # Long enough for a full queue to be worked off.
 _RETRY_AFTER_SECONDS = 1
 _RETRY_AFTER = {
@@ -31,6 +34,7 @@ _RETRY_AFTER = {
     }
 }
 # OpenAPI's entries of the headers that answers of these statuses have.
+_ROUTED_AS = {HTTPMethod.HEAD: HTTPMethod.GET}
 _HEADERS = {
     HTTPStatus.SERVICE_UNAVAILABLE: _RETRY_AFTER,
     HTTPStatus.TOO_MANY_REQUESTS: _RETRY_AFTER,
@@ -43,17 +47,18 @@ _HEADERS = {
     },
 }
 
-_AUDIO_PROBLEMS = (kind.problem_type for kind in AudioError.__subclasses__())
+AUDIO_PROBLEMS = tuple(kind.problem_type for kind in AudioError.__subclasses__())
+"""types of problems of a recording"""
 BODY_PROBLEMS = (
     # Silence is answered, but for routes that show something of the recording.
-    *(name for name in _AUDIO_PROBLEMS if name != SilentAudioError.problem_type),
-    *("file-too-large", "incomplete-body", "too-slow"),
+    *(name for name in AUDIO_PROBLEMS if name != SilentAudioError.problem_type),
+    *("file-too-large", "unsupported-media-type", "incomplete-body", "too-slow"),
     *("invalid-parameter", "overloaded", "deadline", "draining"),
 )
 """types of problems of a route whose body is a recording"""
 FILE_PROBLEMS = (
     *BODY_PROBLEMS,
-    *("unsupported-media-type", "missing-file", "malformed-multipart"),
+    *("missing-file", "malformed-multipart"),
 )
 """types of problems of a route whose body may be a form, too"""
 
@@ -77,7 +82,9 @@ class ProblemError(Exception):
 
 
 # Each has a `problem_type`.
-_DOMAIN_ERRORS = (AudioError, OverloadedError, CheckpointError, GenreError, ClipNumberError)
+_DOMAIN_ERRORS = (
+    *(AudioError, OverloadedError, CheckpointError, GenreError, TrackError, ClipNumberError),
+)
 
 
 def openapi_responses(*problem_types: str) -> dict[int | str, dict[str, Any]]:
@@ -130,20 +137,25 @@ def too_slow(detail: str) -> ProblemError:
 
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem."""
+    app.router.default = _route_nowhere
 
-    async def _domain(request: Request, error: Exception) -> JSONResponse:
+    async def _domain(request: HTTPConnection, error: Exception) -> JSONResponse:
         return problem_response(request, error)
 
     for kind in (ProblemError, *_DOMAIN_ERRORS):
         app.add_exception_handler(kind, _domain)
 
+    # What is answered to a WebSocket takes the place of its handshake.
+    @app.exception_handler(WebSocketRequestValidationError)
     @app.exception_handler(RequestValidationError)
-    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def _invalid(
+        request: HTTPConnection, error: RequestValidationError | WebSocketRequestValidationError
+    ) -> JSONResponse:
         detail = "; ".join(_describe(item) for item in error.errors())
         return _response(request, _make_problem("invalid-parameter", detail))
 
     @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: HTTPConnection, error: HTTPException) -> JSONResponse:
         problem = _make_http_problem(HTTPStatus(error.status_code), error.detail)
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -177,8 +189,8 @@ def to_problem_error(error: Exception) -> ProblemError:
 
 def problem_code(problem: Problem) -> str:
     """Return the type of a problem as it is counted and logged."""
-    if problem.type.startswith(_TYPE_PREFIX):
-        return problem.type.removeprefix(_TYPE_PREFIX)
+    if problem.type.startswith(TYPE_PREFIX):
+        return problem.type.removeprefix(TYPE_PREFIX)
     return _status_code(HTTPStatus(problem.status))
 
 
@@ -186,6 +198,11 @@ def problem_body(request: HTTPConnection, problem: Problem) -> dict[str, Any]:
     """Return a problem as the client of `request` gets it; note it for the log and metrics."""
     request.state.problem = problem_code(problem)
     return problem.model_dump() | {"request_id": request.state.request_id}
+
+
+async def _route_nowhere(_scope: Scope, _receive: Receive, _send: Send) -> NoReturn:
+    # Starlette's own refuses WebSockets without a word.
+    raise HTTPException(HTTPStatus.NOT_FOUND)
 
 
 def _add_example(
@@ -212,7 +229,10 @@ def _retryable(problem_type: str, detail: str) -> ProblemError:
 def _make_problem(problem_type: str, detail: str) -> Problem:
     found = PROBLEM_TYPES[problem_type]
     return Problem(
-        type=f"{_TYPE_PREFIX}{problem_type}", title=found.title, status=found.status, detail=detail
+        type=f"{TYPE_PREFIX}{problem_type}",
+        title=found.title,
+        status=found.status,
+        detail=detail if len(detail) <= _DETAIL_LENGTH else f"{detail[:_DETAIL_LENGTH]}...",
     )
 
 
@@ -224,13 +244,13 @@ def _status_code(status: HTTPStatus) -> str:
     return status.phrase.lower().replace(" ", "-")
 
 
-def _allowed_methods(request: Request) -> list[str]:
+def _allowed_methods(request: HTTPConnection) -> list[str]:
     """Return the methods that a path knows: the router tells those of its first route alone."""
     return [
         method.value
-        for method in HTTPMethod
+        for method, routed in ((each, _ROUTED_AS.get(each, each)) for each in HTTPMethod)
         if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            route.matches({**request.scope, "method": routed})[0] is Match.FULL
             for route in request.app.router.routes
         )
     ]
@@ -248,5 +268,6 @@ def _describe(item: dict[str, Any]) -> str:
     name = ".".join(str(part) for part in names) or "request"
     if item["type"] == "missing":
         return f"the {place} parameter {name} is required"
-    given = f", got {item['input']!r}" if isinstance(item.get("input"), str) else ""
+    value = item.get("input")
+    given = f", got {value[:_VALUE_LENGTH]!r}" if isinstance(value, str) else ""
     return f"{name}: {item['msg'].removeprefix('Value error, ')}{given}"

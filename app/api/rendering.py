@@ -18,12 +18,14 @@ from app.rendering.spectrogram import (
     PictureFormat,
     RenderOptions,
 )
-from earshot.schemas import SpectrogramData, Spectrograms
+from earshot.schemas import SpectrogramData, SpectrogramList
 
 _NPY = "application/octet-stream"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
-PICTURE_CONTENT: dict[str, Any] = dict.fromkeys(MEDIA_TYPES.values(), _BINARY)
+SpectrogramFormat = Literal[PictureFormat, "json", "npy"]
+
+PICTURE_CONTENT: dict[str, Any] = {"image/*": _BINARY}
 """OpenAPI's `content` of an answer that is a picture"""
 
 SPECTROGRAM_RESPONSE: dict[str, Any] = {
@@ -32,7 +34,8 @@ SPECTROGRAM_RESPONSE: dict[str, Any] = {
 `npy` is one float32 array `[spectrograms, 1 + frequencies, 1 + times]`. Of each spectrogram `s`,
 `s[1:, 0]` are the frequencies (Hz), `s[0, 1:]` the times (s) and `s[1:, 1:]` the levels (dB).
 `s[0, 0]` is NaN, and so are the columns that a spectrogram lacks to the width of the widest.""",
-    "model": Spectrograms,
+    "model": SpectrogramList,
+    # Whoever knows no pictures, as some makers of clients, takes the first that is bytes.
     "content": PICTURE_CONTENT | {_NPY: _BINARY},
 }
 """OpenAPI's response of an answer made by `render`"""
@@ -55,7 +58,7 @@ class SpectrogramQuery:
 
     window: Annotated[WindowName, Query(description="analysis window")] = "hann"
     format: Annotated[
-        Literal[PictureFormat, "json", "npy"],
+        SpectrogramFormat,
         Query(description="a picture, or the numbers that it would show"),
     ] = "png"
     width: Width = 1000
@@ -107,7 +110,7 @@ def to_rounded_lists(values: NDArray[np.floating], decimals: int) -> list[Any]:
 
 
 def _to_json(panels: Sequence[Panel]) -> bytes:
-    content = Spectrograms(
+    content = SpectrogramList(
         spectrograms=[
             SpectrogramData(
                 title=panel.title,

@@ -74,8 +74,13 @@ class ChunkedResponse(Response):
 
 def accepts_sse(request: Request) -> bool:
     """Return whether a request asks for events: its header `Accept` names them."""
+    return names_media_type(request, MEDIA_TYPE)
+
+
+def names_media_type(request: Request, media_type: str) -> bool:
+    """Return whether the header `Accept` of a request names a media type; `*/*` names none."""
     ranges = ",".join(request.headers.getlist("accept")).split(",")
-    return any(each.partition(";")[0].strip().lower() == MEDIA_TYPE for each in ranges)
+    return any(each.partition(";")[0].strip().lower() == media_type for each in ranges)
 
 
 def sse_response(

@@ -1,8 +1,10 @@
 """Authentication by API keys in the headers of requests and WebSockets."""
 
+import asyncio
+
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.api_keys import ApiKey, ApiKeyStore
 from app.api.problems import ProblemError, not_found, problem_response
@@ -12,8 +14,10 @@ STREAM_PROTOCOL = "earshot"
 _KEY_PROTOCOL = "earshot.key."
 METRICS_PATH = "/metrics"
 _ADMIN = "/admin/"
+# How often the key of a WebSocket is looked up, at least.
+_CHECK_SECONDS = 1.0
 _OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
-_OPEN_FOLDERS = ("/web/", "/docs/")
+_OPEN_FOLDERS = ("/web/", "/docs/", "/examples/", "/problems/")
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -22,7 +26,7 @@ SECURITY_SCHEMES = {
 
 
 def is_open(path: str) -> bool:
-    """Return whether a path needs no key: the page, the documentation and the probes."""
+    """Return whether a path needs no key: the page, the documentation, problems and probes."""
     return path in _OPEN or path.startswith(_OPEN_FOLDERS)
 
 
@@ -44,6 +48,8 @@ class ApiKeyMiddleware:
                 await problem_response(HTTPConnection(scope), error)(scope, receive, send)
                 return
             scope.setdefault("state", {})["client"] = key.name
+            if scope["type"] == "websocket":
+                receive = self._receive_while_valid(scope, receive, send)
         await self._app(scope, receive, send)
 
     def _is_open(self, path: str) -> bool:
@@ -64,6 +70,27 @@ class ApiKeyMiddleware:
                 f"the key {key.name} has the scope {key.scope}, {_ADMIN} needs admin",
             )
         return key
+
+    def _receive_while_valid(self, scope: Scope, receive: Receive, send: Send) -> Receive:
+        """Return a `receive` of a WebSocket that closes it when its key is valid no longer."""
+
+        async def receive_checked() -> Message:
+            message = asyncio.ensure_future(receive())
+            try:
+                while True:
+                    done, _ = await asyncio.wait([message], timeout=_CHECK_SECONDS)
+                    try:
+                        self._find_key(scope)
+                    except ProblemError:
+                        reason = "the key was revoked"
+                        await send({"type": "websocket.close", "code": 1008, "reason": reason})
+                        return {"type": "websocket.disconnect", "code": 1008, "reason": reason}
+                    if done:
+                        return message.result()
+            finally:
+                message.cancel()
+
+        return receive_checked
 
 
 def _token(scope: Scope) -> str | None:

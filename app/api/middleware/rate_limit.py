@@ -64,7 +64,8 @@ class RateLimitMiddleware:
     """Refuses (429) requests beyond the limits of a client.
 
     A client is the name of its key or, without keys, its address; of IPv6, where one machine has
-    as many as it likes, the network. The page's files, probes and metrics are not counted.
+    as many as it likes, the /64 network. All whose address is none are one. The page's files,
+    probes and metrics are not counted.
     """
 
     def __init__(self, app: ASGIApp, limit: RateLimit) -> None:
@@ -108,14 +109,16 @@ def _client_id(scope: Scope) -> str:
     name = scope.get("state", {}).get("client")
     if name is not None:
         return f"key {name}"
-    host = (scope.get("client") or ("unknown", 0))[0]
+    host = (scope.get("client") or ("", 0))[0]
     try:
         address = ip_address(host)
-    except ValueError:
-        return f"host {host}"
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
-        return f"network {int(address) >> 64:x}"
-    return f"host {host}"
+    except ValueError:  # a socket of Unix, or a proxy that passes on what it is sent
+        return "unknown"
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is None:
+            return f"network {int(address) >> 64:x}"
+        address = address.ipv4_mapped
+    return f"host {address}"
 
 
 def _too_many(detail: str, seconds: int) -> ProblemError:

@@ -105,7 +105,7 @@ class _Exchange:
             await app(self._scope, receive, self.send)
         except Exception as error:
             log.exception("%s %s failed", self.method, self.route)
-            if self.is_websocket or self._started:
+            if self._started:
                 raise  # what is underway can only be broken off
             response = problems.problem_response(HTTPConnection(self._scope), error)
             await response(self._scope, receive, self.send)

@@ -3,15 +3,17 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
 
 from app.api import parameters, problems
 from app.api.multipart import FilePart
-from app.api.sse import ChunkedResponse
+from app.api.sse import ChunkedResponse, names_media_type
 from app.api.state import AppState, StateDependency
 from app.api.uploads import (
     FILES_BODY,
@@ -19,6 +21,7 @@ from app.api.uploads import (
     accept_upload,
     file_too_large,
     multipart_boundary,
+    require_plain,
 )
 from app.checkpoints.store import key_of
 from app.inference.classifier import Classifier, ClassifyOptions
@@ -28,7 +31,7 @@ log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["classify"])
 
-_NDJSON = "application/x-ndjson"
+_NDJSON, _TEXT = "application/x-ndjson", "text/plain"
 # Files of one request that are worked on at the same time: the others must get their turn.
 _CONCURRENT_FILES = 4
 
@@ -36,12 +39,14 @@ _LINES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "One line of JSON for each file, in order of completion: its `index`, its "
         "`filename`, and a `result` as of `/classify/{task}` or a `problem`. When the request "
-        "itself goes wrong, the files before are answered and the last line has its problem",
+        "itself goes wrong, the files before are answered and the last line has its problem. The "
+        "same as `text/plain` where `Accept` names it, for who knows no NDJSON",
         "content": {
+            _TEXT: {"schema": {"type": "string"}},
             _NDJSON: {
                 "schema": {"type": "string"},
                 "example": '{"index":0,"filename":"dog.wav","result":{"task":"urban-sound",...}}',
-            }
+            },
         },
     }
 }
@@ -49,6 +54,7 @@ _LINES: dict[int | str, dict[str, Any]] = {
 
 @router.post(
     "/classify/{task}/batch",
+    summary="Classify many recordings",
     response_class=ChunkedResponse,
     status_code=HTTPStatus.OK,
     openapi_extra={"requestBody": FILES_BODY},
@@ -66,10 +72,12 @@ async def classify_batch(
     Answers are sent as they are ready, while the rest is still coming in, one line of JSON
     each. A file that cannot be classified has its own problem in its line.
     """
+    require_plain(request)
     multipart_boundary(request)
     classifier = await state.registry.get(key)
     batch = _Batch(request, state, classifier, ClassifyOptions(top_k))
-    return ChunkedResponse(batch.lines(), media_type=_NDJSON)
+    is_text = names_media_type(request, _TEXT) and not names_media_type(request, _NDJSON)
+    return ChunkedResponse(batch.lines(), media_type=_TEXT if is_text else _NDJSON)
 
 
 @dataclass
@@ -99,14 +107,16 @@ class _Batch:
         except problems.ProblemError as error:
             self.request.state.problem = problems.problem_code(error.problem)
             self._lines.put_nowait(BatchLine(index=None, problem=error.problem))
+        except ClientDisconnect:
+            pass  # nobody reads the lines
         finally:
             self._lines.put_nowait(None)
 
     async def _classify_files(self, upload: Upload) -> None:
-        """Classify the files; raises the problem of the request once those before are answered."""
+        """Classify the files; raises the error of the request once those before are answered."""
         limit = self.state.settings.max_batch_files
         free = asyncio.Semaphore(_CONCURRENT_FILES)
-        request_error: problems.ProblemError | None = None
+        request_error: Exception | None = None
 
         async def answer(index: int, file: FilePart) -> None:
             self._lines.put_nowait(await self._classify_file(index, file))
@@ -117,16 +127,21 @@ class _Batch:
             # Inside the group: whatever is wrong with the request, the files before are answered.
             try:
                 index = 0
-                async for file in upload.read_files():
-                    if index >= limit:
-                        raise _too_many_files(limit)
-                    await free.acquire()
-                    tasks.create_task(answer(index, file))
-                    index += 1
-            except problems.ProblemError as error:
+                async with aclosing(upload.read_files()) as files:
+                    async for file in files:
+                        if index >= limit:
+                            raise _too_many_files(limit)
+                        await free.acquire()
+                        tasks.create_task(answer(index, file))
+                        del file  # it is the task's
+                        index += 1
+            except (problems.ProblemError, ClientDisconnect) as error:
                 request_error = error
-        if request_error is not None:
-            raise request_error
+        try:
+            if request_error is not None:
+                raise request_error
+        finally:
+            del request_error  # it knows these variables: a cycle that would keep the files
 
     async def _classify_file(self, index: int, file: FilePart) -> BatchLine:
         line = BatchLine(index=index, filename=file.filename)

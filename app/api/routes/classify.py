@@ -24,6 +24,7 @@ _OK: dict[str, Any] = {
 
 @router.post(
     "/classify/{task}",
+    summary="Classify a recording",
     response_model=Classification,
     response_model_exclude_defaults=True,
     openapi_extra={"requestBody": RECORDING_BODY},
@@ -39,9 +40,9 @@ async def classify(
 ) -> Classification | Response:
     """Classify a recording: the emotion in a voice, the sound of a street, or a task of yours.
 
-    Send one recording: in the multipart field `file`, or as the whole body with a content
-    type of `audio/*`, `video/*` or `application/octet-stream`. The probabilities are
-    calibrated: of all labels given with 0.8, about eight in ten should be right.
+    Send one recording: in the multipart field `file`, or as the whole body, whose content type
+    is that of sound or video, or `application/octet-stream`. The probabilities are calibrated:
+    of all labels given with 0.8, about eight in ten should be right.
     """
     options = ClassifyOptions(top_k, hop_seconds, min_segment_seconds)
 

@@ -2,24 +2,22 @@
 
 import mimetypes
 from collections.abc import Sequence
-from functools import lru_cache
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api import problems
-from app.api.state import StateDependency
+from app.api.cache import LruCache
+from app.api.state import AppState, StateDependency
 from app.decoding.errors import AudioError
-from app.decoding.limits import AudioLimits
-from app.decoding.recording import RecordingReader
-from app.music.library import MAX_SECONDS, GenreLibrary, track_title
+from app.decoding.recording import MonoStream
+from app.music.library import Track, TrackError
 from app.music.spectral_features import measure_features
 from app.rendering.spectrogram import SAMPLE_RATE
 from earshot.schemas import Genre, GenreList, GenreTrack, SpectralFeatures
@@ -28,16 +26,19 @@ router = APIRouter(tags=["spectrogram"])
 
 _CACHED_TRACKS = 4096
 _NO_RANGE = "the header Range names no part of the recording"
-_SOUND = {"audio/*": {"schema": {"type": "string", "format": "binary"}}}
-_READER = RecordingReader(AudioLimits(max_seconds=MAX_SECONDS))
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+# The latter where a file's name does not tell.
+_SOUND = {"audio/*": _BINARY, "application/octet-stream": _BINARY}
 
 
 @router.get(
     "/genres",
+    summary="List the gallery",
     response_model_exclude_none=True,
-    responses=problems.openapi_responses("invalid-parameter", "overloaded", "draining"),
+    responses=problems.openapi_responses("invalid-parameter", "overloaded", "deadline", "draining"),
 )
 async def genres(
+    request: Request,
     state: StateDependency,
     limit: Annotated[
         int, Query(ge=1, le=100, description="recordings that are measured of each genre")
@@ -47,19 +48,28 @@ async def genres(
 
     Measured through the Hann window, anew only when a file has changed.
     """
-    with state.admission.acquire():
-        return await state.run_in_thread(_list_genres, state.genres, limit)
+    async with state.admit_picture(request):
+        library = state.genres
+        found = []
+        for name in await state.draw_in_thread(library.list_genres):
+            tracks = await state.draw_in_thread(library.list_tracks, name)
+            described = [await _describe_track(state, track) for track in tracks[:limit]]
+            measured = [each.features for each in described if each.features]
+            mean = _mean(measured) if measured else None
+            found.append(Genre(genre=name, track_count=len(tracks), tracks=described, mean=mean))
+    return GenreList(genres=found)
 
 
 @router.get(
     "/recording",
+    summary="Play music of the gallery",
     response_class=FileResponse,
     responses={
         200: {"description": "The recording, as it is in the gallery", "content": _SOUND},
         206: {"description": "The part of it that the header Range names", "content": _SOUND},
         **problems.openapi_http_response(HTTPStatus.BAD_REQUEST, _NO_RANGE),
         **problems.openapi_http_response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, _NO_RANGE),
-        **problems.openapi_responses("invalid-parameter", "draining"),
+        **problems.openapi_responses("invalid-parameter", "corrupt", "draining"),
     },
 )
 async def recording(
@@ -70,7 +80,8 @@ async def recording(
     track: Annotated[int, Query(ge=1, description="which of the genre's recordings")] = 1,
 ) -> FileResponse:
     """Play the recording whose picture `GET /spectrogram` draws."""
-    path = await state.run_in_thread(state.genres.find_track, genre, track)
+    found = await state.draw_in_thread(state.genres.find_track, genre, track)
+    path = found.path
     media_type, _ = mimetypes.guess_type(path.name)
     return _RangeResponse(path, media_type=media_type or "application/octet-stream")
 
@@ -91,33 +102,31 @@ class _RangeResponse(FileResponse):
         await super().__call__(scope, receive, send_checked)
 
 
-def _list_genres(library: GenreLibrary, limit: int) -> GenreList:
-    found = []
-    for name in library.list_genres():
-        paths = library.list_tracks(name)
-        tracks = [
-            _describe_track(number, path, path.stat().st_mtime_ns)
-            for number, path in enumerate(paths[:limit], start=1)
-        ]
-        measured = [track.features for track in tracks if track.features]
-        mean = _mean(measured) if measured else None
-        found.append(Genre(genre=name, track_count=len(paths), tracks=tracks, mean=mean))
-    return GenreList(genres=found)
+_described: LruCache[Track, GenreTrack] = LruCache(_CACHED_TRACKS)
 
 
-@lru_cache(maxsize=_CACHED_TRACKS)
-def _describe_track(number: int, path: Path, _modified_ns: int) -> GenreTrack:
-    title = track_title(path)
+async def _describe_track(state: AppState, track: Track) -> GenreTrack:
+    """Measure a recording, unless that was done; one that cannot be read has its error."""
+    found = _described.get(track)
+    return found or _described.put(track, await _measure_track(state, track))
+
+
+async def _measure_track(state: AppState, track: Track) -> GenreTrack:
+    if track.error is not None:
+        return GenreTrack(track=track.number, title=track.title, error=track.error)
     try:
-        samples = _READER.read(path.read_bytes(), sample_rate=SAMPLE_RATE).samples
-    except AudioError as error:
-        return GenreTrack(track=number, title=title, error=str(error))
+        async with state.open_track(track) as stream:
+            seconds, features = await state.draw_in_thread(_measure, stream)
+    except (AudioError, TrackError) as error:
+        return GenreTrack(track=track.number, title=track.title, error=str(error))
     return GenreTrack(
-        track=number,
-        title=title,
-        seconds=round(samples.size / SAMPLE_RATE, 3),
-        features=measure_features(samples),
+        track=track.number, title=track.title, seconds=round(seconds, 3), features=features
     )
+
+
+def _measure(stream: MonoStream) -> tuple[float, SpectralFeatures]:
+    samples = stream.read().samples
+    return samples.size / SAMPLE_RATE, measure_features(samples)
 
 
 def _mean(measured: Sequence[SpectralFeatures]) -> SpectralFeatures:

@@ -12,23 +12,23 @@ router = APIRouter(tags=["service"])
 metrics_router = APIRouter(include_in_schema=False)
 
 
-@router.get("/healthz")
-async def healthz() -> Health:
+@router.get("/healthz", summary="Is it alive?")
+async def health() -> Health:
     """Answer as long as the process lives."""
     return Health(status="ok", version=__version__)
 
 
-@router.get("/readyz", responses=problems.openapi_responses("not-ready", "draining"))
-async def readyz(state: StateDependency) -> Health:
+@router.get(
+    "/readyz",
+    summary="Can it answer?",
+    responses=problems.openapi_responses("not-ready", "draining"),
+)
+async def ready(state: StateDependency) -> Health:
     """Answer 200 while at least one checkpoint can answer and the process does not drain."""
     if state.drain.active:
         raise draining("the process takes no more requests")
-    if all(entry.status == "failed" for entry in state.registry.entries.values()):
-        raise problems.ProblemError(
-            "not-ready",
-            f"the store {state.settings.models_dir.name} holds no checkpoint that can be loaded; "
-            "GET /models tells why",
-        )
+    if (reason := state.registry.why_not_ready) is not None:
+        raise problems.ProblemError("not-ready", reason)
     return Health(status="ok", version=__version__)
 
 

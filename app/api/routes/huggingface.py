@@ -1,11 +1,10 @@
 """`POST /hf/{task}`: audio classification for Hugging Face's clients."""
 
-import base64
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from app.api import parameters, problems, uploads
 from app.api.state import StateDependency
@@ -17,18 +16,28 @@ router = APIRouter(tags=["classify"])
 _JSON = "application/json"
 # As many as the pipeline `audio-classification` of the library transformers answers with.
 _TOP_K = 5
-# Bytes of the parameters and the syntax around the recording.
-_ENVELOPE_BYTES = 64 * 1024
 
 
-def _decode(text: Any) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (TypeError, ValueError) as error:
-        raise ValueError("should be a recording in base64") from error
+def _require_taken(text: Any) -> Any:
+    if text != "":
+        raise ValueError("should be a recording in base64")
+    return text
 
 
-class Parameters(BaseModel):
+class _KnownFields(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _require_known(cls, value: Any) -> Any:
+        unknown = set(value) - set(cls.model_fields) if isinstance(value, dict) else ()
+        for name in sorted(unknown):
+            error = parameters.unknown_name("field", name, tuple(cls.model_fields))
+            raise ValueError(error.problem.detail)
+        return value
+
+
+class Parameters(_KnownFields):
     """Parameters of the answer."""
 
     top_k: int = Field(default=_TOP_K, ge=1, le=100, description="labels in the answer")
@@ -37,10 +46,12 @@ class Parameters(BaseModel):
     )
 
 
-class HuggingFaceRequest(BaseModel):
+class HuggingFaceRequest(_KnownFields):
     """A recording with parameters."""
 
-    inputs: Annotated[bytes, BeforeValidator(_decode)] = Field(description="a file, in base64")
+    inputs: Annotated[str, BeforeValidator(_require_taken)] = Field(
+        description="a file, in base64, which was taken out"
+    )
     parameters: Parameters = Parameters()
 
 
@@ -58,6 +69,7 @@ _SQUARE_WAVE = (
 )
 _REQUEST_SCHEMA = {
     "type": "object",
+    "additionalProperties": False,
     "required": ["inputs"],
     "properties": {
         "inputs": {
@@ -83,6 +95,7 @@ _BODY = {
 
 @router.post(
     "/hf/{task}",
+    summary="Rank labels for Hugging Face's clients",
     openapi_extra={"requestBody": _BODY},
     responses=problems.checkpoint_responses(*problems.BODY_PROBLEMS),
 )
@@ -94,13 +107,11 @@ async def huggingface(
     Give the client this address as its model. The recording is the body, or, with parameters,
     the `inputs` of a JSON object.
     """
-    limit = state.settings.max_upload_bytes
     async with uploads.accept_upload(request, state) as upload:
         classifier = await state.registry.get(key)
         if uploads.media_type(request) == _JSON:
-            body = await upload.read_body(_base64_size(limit) + _ENVELOPE_BYTES)
-            parsed = await state.run_in_thread(_parse_request, body, limit)
-            data, top_k = parsed.inputs, parsed.parameters.top_k
+            data, rest = await upload.read_json("inputs")
+            top_k = _parse_request(rest).parameters.top_k
         else:
             # The client names no content type for bytes that came without a file name.
             data, top_k = await upload.read_body(), _TOP_K
@@ -110,19 +121,10 @@ async def huggingface(
     return [LabelScore(label=entry.label, score=entry.probability) for entry in answer.ranked]
 
 
-def _parse_request(body: bytes, limit: int) -> HuggingFaceRequest:
+def _parse_request(body: bytes) -> HuggingFaceRequest:
     try:
-        parsed = HuggingFaceRequest.model_validate_json(body)
+        return HuggingFaceRequest.model_validate_json(body)
     except ValidationError as error:
-        # Without the input: it would be the whole recording.
-        details = error.errors(include_input=False, include_url=False, include_context=False)
         raise RequestValidationError(
-            [{**item, "loc": ("body", *item["loc"])} for item in details]
+            [{**item, "loc": ("body", *item["loc"])} for item in error.errors()]
         ) from error
-    if len(parsed.inputs) > limit:
-        raise uploads.file_too_large(limit)
-    return parsed
-
-
-def _base64_size(size: int) -> int:
-    return (size + 2) // 3 * 4

@@ -8,7 +8,7 @@ import importlib.util
 import mimetypes
 from pathlib import Path
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.staticfiles import StaticFiles
 
@@ -17,8 +17,12 @@ docs_router = APIRouter(include_in_schema=False)
 
 # Some systems call modules text/plain, which browsers then refuse to run.
 mimetypes.add_type("text/javascript", ".js")
+mimetypes.add_type("text/javascript", ".mjs")
+mimetypes.add_type("application/wasm", ".wasm")
 
 _FILES = StaticFiles(directory=Path(__file__).parents[2] / "web")
+_EXAMPLES = StaticFiles(directory=Path(__file__).parents[3] / "examples")
+_EXAMPLE_SUFFIXES = (".ogg", ".json")
 _HEADERS = {
     # Names do not change with content: ask each time, and be told 304.
     "Cache-Control": "no-cache",
@@ -30,6 +34,12 @@ _HEADERS = {
     ),
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
 }
+# A worker has the policy of its own script's answer, and this one compiles WebAssembly: the page
+# itself, and all its other scripts, may not.
+_STUDENT_WORKER = "student-worker.js"
+_STUDENT_WORKER_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'"
+)
 _DOCS_POLICY = (
     # Swagger UI writes styles into its elements, and draws its icons from data: addresses.
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -49,16 +59,31 @@ def _swagger_ui() -> Path:
 _SWAGGER_UI = StaticFiles(directory=_swagger_ui())
 
 
-@router.api_route("/", methods=["GET", "HEAD"])
+@router.get("/")
 async def page(request: Request) -> Response:
     """Answer with the page."""
     return await _static_file(request, "index.html")
 
 
-@router.api_route("/web/{name}", methods=["GET", "HEAD"])
+@router.get("/web/{name:path}")
 async def page_file(request: Request, name: str) -> Response:
     """Answer with one of the page's files, or with 304 where the browser has it."""
-    return await _static_file(request, name)
+    response = await _static_file(request, name)
+    if name == _STUDENT_WORKER:
+        response.headers["Content-Security-Policy"] = _STUDENT_WORKER_POLICY
+    if name.endswith(".gz"):  # what is large and rarely changes is stored as it is sent
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+@router.get("/examples/{name}")
+async def example(request: Request, name: str) -> Response:
+    """Answer with an example recording of the page, or with `examples.json`, which lists them."""
+    if not name.endswith(_EXAMPLE_SUFFIXES):
+        raise HTTPException(404)
+    response = await _EXAMPLES.get_response(name, request.scope)
+    response.headers["Cache-Control"] = "no-cache"
+    return response
 
 
 @docs_router.get("/openapi.json")

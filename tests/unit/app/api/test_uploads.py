@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,15 +12,17 @@ from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.admission import AdmissionController, AdmissionSlot, MemoryBudget, UploadTimeout
+from app.api.admission import AdmissionController, AdmissionSlot, MemoryBudget, TransferTimeout
 from app.api.multipart import FilePartParser
 from app.api.problems import ProblemError
+from app.api.routes import classify
 from app.api.uploads import Upload
 from app.settings import Settings
 
 BOUNDARY = b"----boundary"
+ROUTE = next(iter(classify.router.routes))
 LIMIT = 10_000
-TIMEOUT = UploadTimeout(seconds=600, bytes_per_second=1)
+TIMEOUT = TransferTimeout(seconds=600, per_second=1)
 
 
 def part(name: str, content: bytes, filename: str | None = "clip.wav") -> bytes:
@@ -41,7 +44,8 @@ def request(chunks: Sequence[bytes], content_length: int | None = None) -> Reque
     async def receive() -> dict[str, Any]:
         return messages.pop(0)
 
-    return Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers, "route": ROUTE}
+    return Request(scope, receive)
 
 
 def test_a_boundary_that_is_too_long_is_a_problem() -> None:
@@ -56,7 +60,7 @@ def test_a_boundary_that_is_too_long_is_a_problem() -> None:
 
 def upload(sent: Request) -> Upload:
     settings = Settings(max_upload_bytes=LIMIT, upload_memory_bytes=2 * LIMIT)
-    return Upload(sent, AdmissionSlot(TIMEOUT, MemoryBudget(2 * LIMIT)), settings)
+    return Upload(sent, AdmissionSlot(TIMEOUT, TIMEOUT, MemoryBudget(2 * LIMIT)), settings)
 
 
 def read(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
@@ -67,12 +71,19 @@ def read(chunks: Sequence[bytes], content_length: int | None = None) -> bytes:
     content=st.binary(max_size=300) | st.just(b"\r\n--" + BOUNDARY[:-1]) | st.just(b"\r\n" * 50),
     cuts=st.lists(st.integers(0, 700), max_size=8),
     before=st.booleans(),
+    preamble=st.sampled_from(
+        [b"", b"\r\n", b"a form\r\n", b"--" + BOUNDARY[:-1] + b"\r\n\r\n\r\n"]
+    ),
+    blanks=st.text(" \t", max_size=5),
 )
 def test_the_file_is_what_was_sent_wherever_it_is_cut(
-    content: bytes, cuts: list[int], before: bool
+    content: bytes, cuts: list[int], before: bool, preamble: bytes, blanks: str
 ) -> None:
+    """With all that RFC 2046 allows before the first delimiter, and behind each."""
     other = part("note", b"hello", filename=None)
     body = (other if before else b"") + part("file", content) + other + END
+    delimiter = b"--" + BOUNDARY
+    body = preamble + body.replace(delimiter + b"\r\n", delimiter + blanks.encode() + b"\r\n")
     edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
     chunks = [body[start:stop] for start, stop in pairwise(edges)]
     assert read(chunks) == content
@@ -130,7 +141,7 @@ MIB = 1 << 20
 
 def test_uploads_find_memory_until_they_hold_too_much_together() -> None:
     budget = MemoryBudget(10 * MIB)
-    first, second, clip = (AdmissionSlot(TIMEOUT, budget) for _ in range(3))
+    first, second, clip = (AdmissionSlot(TIMEOUT, TIMEOUT, budget) for _ in range(3))
     first.reserve(8 * MIB)  # 4 of it are not counted
     second.reserve(10 * MIB)
     with pytest.raises(ProblemError) as error:
@@ -146,7 +157,7 @@ def test_uploads_find_memory_until_they_hold_too_much_together() -> None:
 
 
 def test_memory_is_free_again_once_a_request_is_over() -> None:
-    slots = AdmissionController(2, TIMEOUT, budget := MemoryBudget(10 * MIB))
+    slots = AdmissionController(2, TIMEOUT, TIMEOUT, budget := MemoryBudget(10 * MIB))
     with contextlib.suppress(ZeroDivisionError), slots.acquire() as slot:
         slot.reserve(9 * MIB)
         assert budget.used == 5 * MIB
@@ -157,7 +168,146 @@ def test_memory_is_free_again_once_a_request_is_over() -> None:
 @pytest.mark.parametrize("over", [False, True])
 def test_of_a_form_just_the_file_is_held(over: bool) -> None:
     held = []
-    parts = FilePartParser(BOUNDARY, LIMIT, held.append)
+    parts = FilePartParser(BOUNDARY, LIMIT, held.append, max_parts=3)
     parts.feed(part("note", bytes(100), None) + part("file", bytes(LIMIT - 1)))
     parts.feed(part("file", bytes(LIMIT + over)) + END)
     assert sum(held) == LIMIT - 1 + (0 if over else LIMIT)
+
+
+async def stall(slot: AdmissionSlot) -> None:
+    async with slot.waiting_for_client():
+        await asyncio.sleep(600)
+
+
+def test_what_came_before_allows_for_no_longer_pause() -> None:
+    slot = AdmissionSlot(TransferTimeout(0.05, 1), TIMEOUT, MemoryBudget(MIB))
+    slot.count_received(10**9)
+    with pytest.raises(ProblemError, match="never pause for more than") as error:
+        asyncio.run(stall(slot))
+    assert error.value.problem.type == "/problems/too-slow"
+
+
+def test_a_stalled_upload_gives_its_memory_to_another_one() -> None:
+    """Of two that stall, the one that did so first; one that does not is let alone."""
+    budget = MemoryBudget(10 * MIB)
+    hasty = TransferTimeout(0, 1)
+    first, second = (AdmissionSlot(TIMEOUT, hasty, budget) for _ in range(2))
+    patient, other = (AdmissionSlot(TIMEOUT, TIMEOUT, budget) for _ in range(2))
+
+    async def run() -> list[BaseException | None]:
+        waiting = []
+        for slot in (first, second, patient):
+            slot.reserve(7 * MIB)
+            waiting.append(asyncio.create_task(stall(slot)))
+            await asyncio.sleep(0.01)
+        other.reserve(8 * MIB)  # 9 of 10 were in use: one of 3 has to go
+        assert not waiting[1].done()
+        with pytest.raises(ProblemError, match="leave no memory"):
+            other.reserve(6 * MIB)  # the second goes too, and that is not enough
+        other.reserve(3 * MIB)
+        for task in waiting:
+            await asyncio.sleep(0)
+            if not task.done():
+                task.get_loop().call_later(0.05, task.cancel)
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    gone = asyncio.run(run())
+    assert [type(error) for error in gone] == [ProblemError, ProblemError, asyncio.CancelledError]
+    assert "another request needed its place" in str(gone[0])
+    with pytest.raises(ProblemError, match="another request needed its place"):
+        first.reserve(1)
+    assert budget.used == 3 * MIB + 7 * MIB
+    assert budget.holders == {patient, other}
+
+
+def field(name: str) -> bytes:
+    return part(name, b"", filename=None)
+
+
+@pytest.mark.parametrize(("count", "accepted"), [(20, True), (21, False), (900, False)])
+@pytest.mark.parametrize("chunk", [50, 1 << 20])
+def test_a_form_has_few_parts(count: int, accepted: bool, chunk: int) -> None:
+    body = part("file", b"x") + field("note") * count + END
+    chunks = [body[start : start + chunk] for start in range(0, len(body), chunk)]
+    if accepted:
+        assert read(chunks) == b"x"
+        return
+    with pytest.raises(ProblemError, match="more than 21 parts") as error:
+        read(chunks)
+    assert error.value.problem.type == "/problems/malformed-multipart"
+
+
+def test_names_are_not_repeated_at_length() -> None:
+    with pytest.raises(ProblemError) as error:
+        read([*(field(";" * 900 + str(n)) for n in range(20)), END])
+    assert error.value.problem.type == "/problems/missing-file"
+    assert "';;;;" in error.value.problem.detail
+    assert len(error.value.problem.detail) < 2100
+    with pytest.raises(ProblemError, match="cannot be parsed"):
+        read([field(";" * 4000), END])
+
+
+def test_a_batch_may_have_as_many_files_as_are_accepted_and_a_few_fields() -> None:
+    async def read_files(others: int) -> int:
+        sent = request([part("file", b"x") * 3 + field("note") * others + END])
+        settings = Settings(max_batch_files=3)
+        slot = AdmissionSlot(TIMEOUT, TIMEOUT, MemoryBudget(MIB))
+        return len([file async for file in Upload(sent, slot, settings).read_files()])
+
+    assert asyncio.run(read_files(20)) == 3
+    with pytest.raises(ProblemError, match="more than 24 parts"):
+        asyncio.run(read_files(22))
+
+
+def test_a_form_that_is_broken_off_is_freed_at_once() -> None:
+    """Not when the garbage collector comes by: a file is far more memory than objects."""
+    freed = []
+
+    class Reserve:
+        def __call__(self, count: int) -> None:
+            pass
+
+        def __del__(self) -> None:
+            freed.append(True)
+
+    gc.collect()
+    gc.disable()
+    try:
+        parser = FilePartParser(BOUNDARY, LIMIT, Reserve(), max_parts=1)
+        parser.feed(part("file", bytes(LIMIT))[:-1])
+        del parser
+        assert freed
+    finally:
+        gc.enable()
+
+
+def test_what_follows_a_delimiter_has_an_end() -> None:
+    delimiter = b"--" + BOUNDARY
+    for body in (b"x" * 70_000, delimiter + b" " * 5000 + b"\r\n"):
+        with pytest.raises(ProblemError) as error:
+            read([body, part("file", b"x"), END])
+        assert error.value.problem.type == "/problems/malformed-multipart"
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ("filename*=UTF-8''na%C3%AFve%20dog.wav", "naïve dog.wav"),
+        ("filename=\"naive.wav\"; filename*=utf-8'en'na%C3%AFve.wav", "naïve.wav"),
+        ("filename*=iso-8859-1''na%EFve.wav; filename=\"a.wav\"", "naïve.wav"),
+        ("filename*=UTF-8''%FF.wav; filename=\"a.wav\"", "a.wav"),
+        ("filename*=koi8-r''%C1.wav; filename=\"a.wav\"", "a.wav"),
+        ("filename*=UTF-8''" + "a" * 1000, "a" * 255),
+    ],
+)
+def test_a_file_name_may_be_of_any_language(sent: str, expected: str) -> None:
+    head = f'--{BOUNDARY.decode()}\r\nContent-Disposition: form-data; name="file"; {sent}'
+    parser = FilePartParser(BOUNDARY, LIMIT, lambda _: None, max_parts=1)
+    [file] = parser.feed(head.encode() + b"\r\n\r\nx\r\n" + END)
+    assert (file.filename, file.content) == (expected, b"x")
+
+
+def test_a_file_is_there_as_soon_as_its_boundary_is() -> None:
+    parser = FilePartParser(BOUNDARY, LIMIT, lambda _count: None, max_parts=2)
+    body = part("file", b"x") + b"--" + BOUNDARY + b"\r\n"
+    assert [file.content for file in parser.feed(body)] == [b"x"]
