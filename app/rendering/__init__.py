@@ -1,1 +1,1 @@
-"""Pictures of sound: spectrograms, and class activation maps over them."""
+"""Pictures of sound: spectrograms, and maps of evidence over them."""

@@ -1,4 +1,4 @@
-"""Draw spectrograms and class activation maps with matplotlib."""
+"""Draw spectrograms and maps of evidence with matplotlib."""
 
 import io
 import threading
@@ -9,16 +9,24 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from app.audio.mel import hz_to_mel, mel_to_hz
-from app.rendering.spectrogram import FrequencyAxis, Panel, PictureFormat, RenderOptions
+from app.rendering.spectrogram import (
+    FrequencyAxis,
+    Panel,
+    PictureFormat,
+    RenderOptions,
+    Spectrogram,
+)
 
 _DPI = 100
 _LOWEST_HZ = 30.0
+_STRIP_CELLS = 1 << 16
 _MEL_TICKS_HZ = (0, 250, 500, 1000, 2000, 4000, 8000, 16_000)
 _AGAINST, _NEUTRAL, _FOR = (0.0, 0.45, 1.0, 0.7), (0.5, 0.5, 0.5, 0.0), (1.0, 0.2, 0.0, 0.7)
 _EVIDENCE = LinearSegmentedColormap.from_list("evidence", [_AGAINST, _NEUTRAL, _FOR])
@@ -43,25 +51,18 @@ def draw_spectrograms(panels: Sequence[Panel], options: RenderOptions) -> bytes:
         row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, panel in zip(row, panels, strict=True):
             shown = panel.spectrogram
-            image = axes.pcolormesh(
-                _edges(shown.times, shown.column_seconds),
-                _edges(shown.frequencies, shown.frequencies[1]),
-                shown.db,
-                cmap=options.colour_map,
-                vmin=-options.top_db,
-                vmax=0,
-                rasterized=True,
-            )
+            image = _draw_levels(axes, shown, options)
             _scale_frequencies(axes, options.frequency_axis, shown.frequencies[-1])
-            axes.set(xlabel="Time (s)", ylabel="Frequency (Hz)", title=panel.title)
+            axes.set(xlabel="Time (s)", ylabel="Frequency (Hz)")
+            axes.set_title(panel.title, parse_math=False)  # names may have a $
             axes.label_outer()
         figure.colorbar(image, ax=row, format="%d dB", pad=0.01)
         return _encode(figure, options.format)
 
 
-def draw_activation_map(
+def draw_evidence(
     db: NDArray[np.float32],
-    class_map: NDArray[np.float32],
+    evidence: NDArray[np.float32],
     *,
     stride: int,
     times: NDArray[np.float64],
@@ -69,11 +70,11 @@ def draw_activation_map(
     title: str,
     options: RenderOptions,
 ) -> bytes:
-    """Draw a spectrogram in grey, and a class activation map over it: red for, blue against.
+    """Draw a spectrogram in grey, and a map of evidence over it: red for, blue against.
 
     Args:
         db: mel spectrogram, dB, shape `[n_mels, frames]`.
-        class_map: logits, shape `[rows, columns]`.
+        evidence: logits, shape `[rows, columns]`.
         stride: row and column `i` of the map lie on mel band and frame `stride * i`; between
             them the map is interpolated.
         times: of the frames, s.
@@ -84,14 +85,14 @@ def draw_activation_map(
     Returns:
         a picture of exactly `options.width` x `options.height` pixels (an SVG scales).
     """
-    strongest = float(np.abs(class_map).max())
+    strongest = float(np.abs(evidence).max())
     with _figure(options) as figure:
         axes = figure.add_subplot()
         axes.pcolormesh(times, frequencies, db, cmap="gray", rasterized=True)
         image = axes.pcolormesh(
             times,
             frequencies,
-            _interpolated(class_map, stride, db.shape),
+            _interpolated(evidence, stride, db.shape),
             cmap=_EVIDENCE,
             vmin=-strongest,
             vmax=strongest,
@@ -99,9 +100,29 @@ def draw_activation_map(
         )
         _scale_frequencies(axes, "mel", frequencies[-1])
         axes.set_ylim(bottom=frequencies[0])
-        axes.set(xlabel="Time (s)", ylabel="Frequency (Hz)", title=title)
+        axes.set(xlabel="Time (s)", ylabel="Frequency (Hz)")
+        axes.set_title(title, parse_math=False)
         figure.colorbar(image, ax=axes, pad=0.01, label="logit")
         return _encode(figure, options.format)
+
+
+def _draw_levels(axes: Axes, shown: Spectrogram, options: RenderOptions) -> QuadMesh:
+    """Draw a spectrogram in strips: nothing else runs while matplotlib draws one."""
+    times = _edges(shown.times, shown.column_seconds)
+    frequencies = _edges(shown.frequencies, shown.frequencies[1])
+    columns = max(1, _STRIP_CELLS // shown.frequencies.size)
+    for start in range(0, shown.times.size, columns):
+        strip = axes.pcolormesh(
+            times[start : start + columns + 1],
+            frequencies,
+            shown.db[:, start : start + columns],
+            cmap=options.colour_map,
+            vmin=-options.top_db,
+            vmax=0,
+            rasterized=True,
+        )
+        strip.set_in_layout(False)
+    return strip
 
 
 @contextmanager
@@ -144,10 +165,10 @@ def _edges(centres: NDArray[np.float64], step: float) -> NDArray[np.float64]:
 
 
 def _interpolated(
-    class_map: NDArray[np.float32], stride: int, shape: tuple[int, ...]
+    evidence: NDArray[np.float32], stride: int, shape: tuple[int, ...]
 ) -> NDArray[np.float64]:
     """Return the map in `shape`, linear between its places and constant beyond the last."""
     bands, frames = (np.arange(size) / stride for size in shape)
-    rows, columns = (np.arange(size) for size in class_map.shape)
-    wide = np.stack([np.interp(frames, columns, row) for row in class_map])
+    rows, columns = (np.arange(size) for size in evidence.shape)
+    wide = np.stack([np.interp(frames, columns, row) for row in evidence])
     return np.stack([np.interp(bands, rows, column) for column in wide.T], axis=1)
