@@ -15,6 +15,15 @@ export function hasApiKey() {
 }
 
 /**
+ * Return the subprotocols of a WebSocket, which can send its key in no other way.
+ * @returns {string[]}
+ */
+export function streamProtocols() {
+  const key = sessionStorage.getItem(STORAGE_NAME);
+  return key === null ? [] : ["earshot", `earshot.key.${key}`];
+}
+
+/**
  * Fetch with the key that the server wants; ask for one where there is none, or a wrong one.
  * @param {string} url
  * @param {RequestInit} [options]

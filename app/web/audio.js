@@ -1,10 +1,4 @@
-/**
- * A recording as the page holds it.
- * @typedef {object} Recording
- * @property {string} name
- * @property {Blob} blob
- * @property {AudioBuffer | null} audio null where the browser does not decode it
- */
+/** @import { AudioInfo } from "./api.js" */
 
 /** In Hz, for drawing: half of most recordings', so that ten minutes fit into a phone's memory. */
 const DECODED_SAMPLE_RATE = 22_050;
@@ -14,17 +8,102 @@ const MAX_DECODED_BYTES = 512 * 1024 * 1024;
 /**
  * Decode a recording in the browser.
  * @param {Blob} blob
- * @param {string} name
- * @returns {Promise<Recording>}
+ * @returns {Promise<AudioBuffer | null>} null where the browser does not decode it
  */
-export async function decodeRecording(blob, name) {
-  if (blob.size > MAX_DECODED_BYTES) return { name, blob, audio: null };
+export async function decodeAudio(blob) {
+  if (blob.size > MAX_DECODED_BYTES) return null;
   const context = new OfflineAudioContext(1, 1, DECODED_SAMPLE_RATE);
-  const audio = await blob
+  return blob
     .arrayBuffer()
     .then((bytes) => context.decodeAudioData(bytes))
     .catch(() => null);
-  return { name, blob, audio };
+}
+
+/**
+ * The samples of a recording, from -1 to 1, and what is known of it.
+ * @typedef {object} Sound
+ * @property {Float32Array<ArrayBuffer>[]} channels
+ * @property {number} sampleRate in Hz
+ * @property {Omit<AudioInfo, "seconds">} audio
+ */
+
+/** In Hz, of what the browser decodes to be classified: most recordings' own, or more. */
+const CLASSIFIED_SAMPLE_RATE = 48_000;
+
+/**
+ * Decode a recording to be classified: a WAV at its own sample rate, others as the browser does.
+ * @param {Blob} blob
+ * @param {string} filename
+ * @returns {Promise<Sound | null>} null where the browser does not decode it
+ */
+export async function decodeSamples(blob, filename) {
+  if (blob.size > MAX_DECODED_BYTES) return null;
+  const bytes = await blob.arrayBuffer();
+  const wav = decodeWav(bytes);
+  if (wav) return wav;
+  const context = new OfflineAudioContext(1, 1, CLASSIFIED_SAMPLE_RATE);
+  const decoded = await context.decodeAudioData(bytes).catch(() => null);
+  if (!decoded) return null;
+  const { numberOfChannels, sampleRate } = decoded;
+  const channels = Array.from({ length: numberOfChannels }, (_, i) => decoded.getChannelData(i));
+  const format = /\.(\w+)$/.exec(filename)?.[1].toLowerCase() ?? "sound";
+  return { channels, sampleRate, audio: { sample_rate: null, channels: numberOfChannels, format } };
+}
+
+/**
+ * Decode a WAV of integers of 8 to 32 bits or floats of 32.
+ * @param {ArrayBuffer} bytes
+ * @returns {Sound | null} null where it is none
+ */
+export function decodeWav(bytes) {
+  const view = new DataView(bytes);
+  const readText = (/** @type {number} */ offset) =>
+    String.fromCharCode(...new Uint8Array(bytes, offset, 4));
+  if (bytes.byteLength < 44 || readText(0) !== "RIFF" || readText(8) !== "WAVE") return null;
+  let [format, channelCount, sampleRate, bits] = [0, 0, 0, 0];
+  for (let offset = 12; offset + 8 <= bytes.byteLength; ) {
+    const [name, size, body] = [readText(offset), view.getUint32(offset + 4, true), offset + 8];
+    if (name === "fmt " && body + 16 <= bytes.byteLength) {
+      [format, channelCount] = [view.getUint16(body, true), view.getUint16(body + 2, true)];
+      [sampleRate, bits] = [view.getUint32(body + 4, true), view.getUint16(body + 14, true)];
+      // Where there are many bits or channels, what the samples are stands behind.
+      if (format === 0xfffe && size >= 26) format = view.getUint16(body + 24, true);
+    }
+    if (name === "data") {
+      const read = sampleReader(view, format, bits);
+      if (!read || !channelCount || !sampleRate) return null;
+      const step = bits / 8;
+      const length = Math.min(size, bytes.byteLength - body);
+      const frames = Math.floor(length / (step * channelCount));
+      const channels = Array.from({ length: channelCount }, (_, channel) => {
+        const samples = new Float32Array(frames);
+        for (let i = 0; i < frames; i++) {
+          samples[i] = read(body + (i * channelCount + channel) * step);
+        }
+        return samples;
+      });
+      const audio = { sample_rate: sampleRate, channels: channelCount, format: "wav" };
+      return { channels, sampleRate, audio };
+    }
+    offset = body + size + (size % 2);
+  }
+  return null;
+}
+
+/** @returns {((offset: number) => number) | null} null where it reads no such samples */
+function sampleReader(
+  /** @type {DataView} */ view,
+  /** @type {number} */ format,
+  /** @type {number} */ bits,
+) {
+  if (format === 3 && bits === 32) return (offset) => view.getFloat32(offset, true);
+  if (format !== 1) return null;
+  if (bits === 8) return (offset) => view.getUint8(offset) / 128 - 1; // the only one without a sign
+  if (bits === 16) return (offset) => view.getInt16(offset, true) / 2 ** 15;
+  if (bits === 24) {
+    return (offset) => view.getInt16(offset + 1, true) / 2 ** 15 + view.getUint8(offset) / 2 ** 23;
+  }
+  return bits === 32 ? (offset) => view.getInt32(offset, true) / 2 ** 31 : null;
 }
 
 /**

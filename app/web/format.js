@@ -1,18 +1,27 @@
 /** @import { AudioInfo, Model } from "./api.js" */
 
 const NO_LABEL = "nothing recognised";
+/** Of a long recording, in its headline. */
+const MAX_LISTED_SHARES = 3;
 
 /** @type {Record<string, string>} */
 const REASONS = {
   silent: "there is nothing to hear",
+  too_short: "this is too short to tell",
   out_of_distribution: "this is unlike all sounds that the model has learned",
   no_voice: "no voice is heard",
 };
 
-/** @type {Record<string, string>} */
+/**
+ * The words for a task: its name, its labels in a sentence after their number, and one after
+ * another the things that are heard.
+ * @typedef {{name: string, labels: string, noun: string}} TaskWords
+ */
+
+/** @type {Record<string, TaskWords>} */
 const TASKS = {
-  "urban-sound": "Street sounds",
-  emotion: "Emotion in a voice",
+  "urban-sound": { name: "Street sounds", labels: "street sounds", noun: "sound" },
+  emotion: { name: "Emotion in a voice", labels: "emotions in a voice", noun: "emotion" },
 };
 
 /** @type {Record<string, string>} */
@@ -26,7 +35,22 @@ const CAUTIONS = {
  * @returns {string}
  */
 export function formatTask(task) {
-  return TASKS[task] ?? formatName(task);
+  return TASKS[task]?.name ?? formatName(task);
+}
+
+/**
+ * Return what Earshot hears, in a sentence.
+ * @param {Model[]} models
+ * @returns {string}
+ */
+export function formatIntroduction(models) {
+  const known = models.filter(({ labels }) => labels);
+  const counts = new Map(known.map(({ task, labels }) => [task, labels?.length]));
+  const parts = [...counts]
+    .sort(([one], [other]) => compareTasks(one, other))
+    .map(([task, count]) => `${count} ${TASKS[task]?.labels ?? `labels of ${formatTask(task)}`}`);
+  const list = new Intl.ListFormat("en-GB", { type: "conjunction" }).format(parts);
+  return `Earshot hears ${list || "what is in a recording"}.`;
 }
 
 /**
@@ -64,7 +88,8 @@ export function formatName(name) {
  * @param {Model} model
  * @returns {string}
  */
-export function formatModel({ name, window }) {
+export function formatModel({ name, window, runsHere }) {
+  if (runsHere) return `${formatName(name)}, on this device`;
   return name === window ? `${formatName(name)} window` : formatName(name);
 }
 
@@ -92,7 +117,21 @@ export function formatLabel(label) {
  * @returns {string}
  */
 export function formatPercent(fraction) {
-  return `${(100 * fraction).toFixed(fraction < 0.1 ? 1 : 0)} %`;
+  return `${(100 * fraction).toFixed(fraction < 0.1 ? 1 : 0)}\u00A0%`;
+}
+
+/**
+ * Return the labels of a long recording with their fractions of its time, the largest first.
+ * @param {[string, number][]} shares at least one
+ * @param {string} task
+ * @returns {string}
+ */
+export function formatShares(shares, task) {
+  const parts = shares.map(([label, share]) => `${formatLabel(label)} ${formatPercent(share)}`);
+  if (parts.length === 1) return `${parts[0]} of the time`;
+  const listed = parts.slice(0, MAX_LISTED_SHARES);
+  if (parts.length > listed.length) listed.push("…");
+  return `${parts.length} ${TASKS[task]?.noun ?? "label"}s: ${listed.join(", ")}`;
 }
 
 /**
@@ -107,11 +146,12 @@ export function formatTime(seconds) {
 }
 
 /**
- * Return the sample rate, the channels and the format of a recording.
+ * Return the sample rate, where it is known, the channels and the format of a recording.
  * @param {AudioInfo} audio
  * @returns {string}
  */
 export function formatAudioInfo({ sample_rate: sampleRate, channels, format }) {
   const layout = ["mono", "stereo"][channels - 1] ?? `${channels} channels`;
-  return [`${sampleRate / 1000} kHz`, layout, format].join(" · ");
+  const rate = sampleRate === null ? [] : [`${sampleRate / 1000} kHz`];
+  return [...rate, layout, format].join(" · ");
 }

@@ -1,18 +1,39 @@
 /** @import { Model } from "./api.js" */
-import { createRadio, getElement } from "./dom.js";
-import { compareTasks, formatCaution, formatLabel, formatName, formatTask } from "./format.js";
+import { createButton, createElement, createRadio, getElement } from "./dom.js";
+import {
+  compareTasks,
+  formatCaution,
+  formatIntroduction,
+  formatLabel,
+  formatName,
+  formatTask,
+} from "./format.js";
+import { createSwatch } from "./theme.js";
 
-/** The checkpoint that comes first where the task has it; the service, too, takes it. */
-const DEFAULT_NAME = "hann";
-const MAX_LISTED_LABELS = 12;
+const MAX_LISTED_LABELS = 16;
+const ABOUT_CHECKPOINTS =
+  "A checkpoint is a trained network; the first answers where a request names none.";
+const ABOUT_WINDOWS =
+  "Those named for an analysis window were trained on spectra seen through it: it fades out the " +
+  "ends of each short frame, Hann wholly, Hamming almost, rectangular not at all.";
+
+const ABOUT_DEVICE =
+  "A small network answers in this page, and nothing is sent. It is less often right. About 4 MB " +
+  "are loaded once.";
+
+const [STAY, LEAVE] = [
+  "Recordings stay on this device.",
+  "Recordings go to this server and nowhere else.",
+];
 
 /** The controls that choose the task and its checkpoints. */
 export class ModelPicker {
   /** @type {Model[]} */
   #models = [];
   #task = "";
-  #name = DEFAULT_NAME;
+  #name = "";
   #compare = getElement("compare", HTMLInputElement);
+  #onDevice = getElement("on-device", HTMLInputElement);
 
   /** @param {() => void} onChange called when another task or checkpoint is chosen */
   constructor(onChange) {
@@ -26,6 +47,11 @@ export class ModelPicker {
       onChange();
     };
     this.#compare.onchange = onChange;
+    this.#onDevice.onchange = () => {
+      this.#renderTasks();
+      this.#renderTask();
+      onChange();
+    };
   }
 
   /**
@@ -33,28 +59,33 @@ export class ModelPicker {
    * @param {Model[]} models at least one
    */
   setModels(models) {
-    const isDefault = (/** @type {Model} */ { name }) => name === DEFAULT_NAME;
-    this.#models = [...models.filter(isDefault), ...models.filter((model) => !isDefault(model))];
+    this.#models = [
+      ...models.filter((model) => model.is_default),
+      ...models.filter((model) => !model.is_default),
+    ];
     const tasks = [...new Set(models.map(({ task }) => task))].sort(compareTasks);
     if (!tasks.includes(this.#task)) this.#task = tasks[0];
-    getElement("tasks").replaceChildren(
-      ...tasks.map((task) => {
-        const checked = task === this.#task;
-        return createRadio(formatTask(task), { name: "task", value: task, checked });
-      }),
-    );
+    getElement("introduction").textContent = formatIntroduction(models);
+    this.#renderTasks();
     this.#renderTask();
     getElement("models").hidden = false;
+    getElement("advanced").hidden = false;
+  }
+
+  /** The chosen task; empty before there are any. @returns {string} */
+  get task() {
+    return this.#task;
   }
 
   /** The chosen model; undefined before there are any. @returns {Model | undefined} */
   get model() {
+    if (this.#onDevice.checked && this.#student) return { ...this.#student, runsHere: true };
     return this.#taskModels.find(({ name }) => name === this.#name);
   }
 
   /** The models whose results are wanted. @returns {Model[]} */
   get selected() {
-    if (this.#compare.checked) return this.#usableModels;
+    if (this.#compare.checked && !this.#onDevice.checked) return this.#usableModels;
     return this.model ? [this.model] : [];
   }
 
@@ -67,27 +98,65 @@ export class ModelPicker {
     return this.#models.filter(({ task }) => task === this.#task);
   }
 
+  /** The model of the task that the page can run. */
+  get #student() {
+    return this.#taskModels.find((model) => model.on_device);
+  }
+
   get #usableModels() {
     return this.#taskModels.filter(({ status }) => status !== "failed");
   }
 
-  /** Offer the checkpoints of the task, and say what it is. */
+  /** The tasks that the page can answer by itself. @returns {Set<string>} */
+  get #hereTasks() {
+    return new Set(this.#models.filter((each) => each.on_device).map(({ task }) => task));
+  }
+
+  /** Offer the tasks: while nothing is to be sent, those that need no server. */
+  #renderTasks() {
+    const tasks = [...new Set(this.#models.map(({ task }) => task))].sort(compareTasks);
+    getElement("tasks").replaceChildren(
+      ...tasks.map((task) => {
+        const checked = task === this.#task;
+        const disabled = this.#onDevice.checked && !this.#hereTasks.has(task);
+        return createRadio(formatTask(task), { name: "task", value: task, checked, disabled });
+      }),
+    );
+  }
+
+  /** Show the labels of the task, and offer its checkpoints. */
   #renderTask() {
+    getElement("caution").textContent = formatCaution(this.#task);
+    renderLabels(this.labels);
     const [models, usable] = [this.#taskModels, this.#usableModels];
+    getElement("on-device-choice").hidden = !this.#student;
+    if (!this.#student) this.#onDevice.checked = false;
+    const isHere = this.#onDevice.checked;
+    const here = this.#hereTasks;
+    const served = new Set(this.#models.map(({ task }) => task).filter((task) => !here.has(task)));
+    const others = [...served].sort(compareTasks).map(formatTask).join(", ");
+    getElement("on-device-note").textContent =
+      ABOUT_DEVICE + (others ? ` Only the server hears: ${others}.` : "");
+    getElement("checkpoints-choice").hidden = getElement("checkpoints-about").hidden = isHere;
+    getElement("privacy").textContent = isHere ? STAY : LEAVE;
     // Where all have failed each can be chosen: the answer of the service then tells why.
     const choices = usable.length ? usable : models;
     const names = choices.map(({ name }) => name);
-    if (!names.includes(this.#name)) {
-      this.#name = names.includes(DEFAULT_NAME) ? DEFAULT_NAME : names[0];
-    }
+    if (!names.includes(this.#name)) this.#name = names[0];
     getElement("checkpoints").replaceChildren(
       ...models.map((model) => {
         const value = model.name;
-        const [checked, disabled] = [value === this.#name, !choices.includes(model)];
+        const checked = value === this.#name;
+        const disabled = !choices.includes(model);
         return createRadio(formatName(value), { name: "checkpoint", value, checked, disabled });
       }),
     );
-    const noun = choices.every(({ name, window }) => name === window) ? "window" : "checkpoint";
+    const areWindows = choices.every(({ name, window }) => name === window);
+    const noun = areWindows ? "window" : "checkpoint";
+    getElement("advanced-text").textContent = `${noun}s`;
+    const hasWindows = models.some(({ name, window }) => name === window);
+    const about = [ABOUT_CHECKPOINTS, ...(hasWindows ? [ABOUT_WINDOWS] : [])];
+    getElement("checkpoints-about").textContent = about.join(" ");
     getElement("checkpoints-legend").textContent = formatName(noun);
     getElement("compare-text").textContent = `Compare ${noun}s`;
     this.#compare.disabled = usable.length < 2;
@@ -95,16 +164,25 @@ export class ModelPicker {
     const failed = models.filter((model) => !usable.includes(model));
     const sentences = failed.map(({ name, error }) => `${formatName(name)} not loaded: ${error}.`);
     getElement("checkpoints-note").textContent = sentences.join(" ");
-    getElement("caution").textContent = formatCaution(this.#task);
-    getElement("labels").textContent = formatLabels(this.labels);
   }
 }
 
-function formatLabels(/** @type {string[]} */ labels) {
-  const listed = labels.slice(0, MAX_LISTED_LABELS).map(formatLabel);
-  const others = labels.length - listed.length;
-  if (others > 0) listed.push(`${others} more`);
-  return listed.length ? `Labels: ${listed.join(", ")}.` : "";
+/**
+ * Show labels in the colours that they have along a recording: the first, and a button for more.
+ * @param {string[]} labels
+ */
+function renderLabels(labels) {
+  const list = getElement("labels");
+  const items = labels.map((label) =>
+    createElement("li", {}, createSwatch(label, labels), formatLabel(label)),
+  );
+  list.replaceChildren(...items.slice(0, MAX_LISTED_LABELS));
+  if (items.length <= MAX_LISTED_LABELS) return;
+  const rest = items.slice(MAX_LISTED_LABELS);
+  const more = createButton(`${rest.length} more`, () => list.replaceChildren(...items), {
+    className: "chip",
+  });
+  list.append(createElement("li", { className: "more" }, more));
 }
 
 function checkedValue(/** @type {string} */ name) {

@@ -1,50 +1,71 @@
+/** @import { Span } from "./spectrogram-canvas.js" */
 import { getElement } from "./dom.js";
-import { formatTime } from "./format.js";
 
-/** Plays a recording, and seeks in it by pointer and keyboard. */
+/** Plays a recording, or a part of it again and again. */
 export class Player {
   #audio = getElement("audio", HTMLAudioElement);
-  #stage = getElement("stage");
   #button = getElement("play", HTMLButtonElement);
-  #playhead = getElement("playhead");
-  #clock = getElement("clock");
-  #describe;
+  #onUpdate;
   #duration = 0;
   /** In seconds; not read from the element, for recordings that the browser cannot play. */
   #position = 0;
+  /** @type {Span | null} */
+  #loop = null;
 
-  /** @param {(seconds: number) => string} describe returns the label at a time, in words */
-  constructor(describe) {
-    this.#describe = describe;
+  /** @param {() => void} onUpdate called when the position or the duration has changed */
+  constructor(onUpdate) {
+    this.#onUpdate = onUpdate;
     this.#button.onclick = () => this.toggle();
     this.#audio.onplay = () => this.#animate();
-    this.#audio.onpause = () => this.update();
+    this.#audio.onpause = () => this.#update();
+    this.#audio.onerror = () => {
+      this.#button.disabled = true;
+    };
     this.#audio.ontimeupdate = () => this.#readPosition();
     this.#audio.onloadedmetadata = () => this.#resolveDuration();
-    this.#stage.onpointerdown = (event) => {
-      this.#stage.setPointerCapture(event.pointerId);
-      this.#seekToPointer(event);
-    };
-    this.#stage.onpointermove = (event) => {
-      if (this.#stage.hasPointerCapture(event.pointerId)) this.#seekToPointer(event);
-    };
-    this.#stage.onkeydown = (event) => this.#handleKey(event);
+  }
+
+  /** In seconds. */
+  get position() {
+    return this.#position;
+  }
+
+  /** In seconds, 0 until it is known. */
+  get duration() {
+    return this.#duration;
   }
 
   /**
    * Load a recording.
-   * @param {Blob | null} blob null where the browser cannot play it
-   * @param {number} duration in seconds
+   * @param {Blob | null} blob null while there is none yet
    */
-  load(blob, duration) {
+  load(blob) {
     this.#audio.pause();
     if (this.#audio.src) URL.revokeObjectURL(this.#audio.src);
-    this.#duration = duration;
+    this.#duration = 0;
     this.#position = 0;
+    this.#loop = null;
     this.#button.disabled = !blob;
     if (blob) this.#audio.src = URL.createObjectURL(blob);
     else this.#audio.removeAttribute("src");
-    this.update();
+    this.#update();
+  }
+
+  /**
+   * Say how long the recording is, which is known only once it is decoded or classified.
+   * @param {number} seconds
+   */
+  setDuration(seconds) {
+    this.#duration = seconds;
+    this.#update();
+  }
+
+  /**
+   * Repeat a part of the recording; null plays it to the end.
+   * @param {Span | null} span
+   */
+  setLoop(span) {
+    this.#loop = span;
   }
 
   /** Play or pause. */
@@ -61,29 +82,25 @@ export class Player {
   seek(seconds) {
     this.#position = Math.min(Math.max(seconds, 0), this.#duration);
     if (this.#audio.src) this.#audio.currentTime = this.#position;
-    this.update();
+    this.#update();
   }
 
-  /** Show the state of the player, and what is known about its position. */
-  update() {
+  #update() {
     const isPlaying = !this.#audio.paused;
     this.#button.dataset.playing = String(isPlaying);
     this.#button.setAttribute("aria-label", isPlaying ? "Pause" : "Play");
-    const fraction = this.#duration ? Math.min(this.#position / this.#duration, 1) : 0;
-    this.#playhead.style.left = `${100 * fraction}%`;
-    this.#clock.textContent = `${formatTime(this.#position)} / ${formatTime(this.#duration)}`;
-    const [position, duration] = [this.#position.toFixed(1), this.#duration.toFixed(1)];
-    this.#stage.setAttribute("aria-valuemax", duration);
-    this.#stage.setAttribute("aria-valuenow", position);
-    const description = this.#describe(this.#position);
-    const text = `${position} of ${duration} seconds`;
-    this.#stage.setAttribute("aria-valuetext", description ? `${text}, ${description}` : text);
+    this.#onUpdate();
   }
 
   #readPosition() {
     if (this.#audio.seeking || this.#audio.duration === Infinity) return;
     this.#position = this.#audio.currentTime;
-    this.update();
+    const isBeyond = this.#loop && (this.#position >= this.#loop.end || this.#audio.ended);
+    if (this.#loop && isBeyond && (!this.#audio.paused || this.#audio.ended)) {
+      this.seek(this.#loop.start);
+      if (this.#audio.paused) void this.#audio.play();
+    }
+    this.#update();
   }
 
   /** Find the duration, which MediaRecorder does not write: it is known once the end is sought. */
@@ -96,35 +113,10 @@ export class Player {
     this.#audio.currentTime = Number.MAX_SAFE_INTEGER;
   }
 
-  #seekToPointer(/** @type {PointerEvent} */ event) {
-    const { left, width } = this.#stage.getBoundingClientRect();
-    this.seek(((event.clientX - left) / width) * this.#duration);
-  }
-
-  #handleKey(/** @type {KeyboardEvent} */ event) {
-    const step = this.#duration > 20 ? 1 : 0.25;
-    /** @type {Record<string, () => void>} */
-    const actions = {
-      ArrowLeft: () => this.seek(this.#position - step),
-      ArrowDown: () => this.seek(this.#position - step),
-      ArrowRight: () => this.seek(this.#position + step),
-      ArrowUp: () => this.seek(this.#position + step),
-      PageDown: () => this.seek(this.#position - 10 * step),
-      PageUp: () => this.seek(this.#position + 10 * step),
-      Home: () => this.seek(0),
-      End: () => this.seek(this.#duration),
-      " ": () => this.toggle(),
-      Enter: () => this.toggle(),
-    };
-    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in actions)) return;
-    event.preventDefault();
-    actions[event.key]();
-  }
-
   /** Update with each frame of the screen while playing; timeupdate comes four times a second. */
   #animate() {
     this.#readPosition();
-    this.update();
+    this.#update();
     if (!this.#audio.paused) requestAnimationFrame(() => this.#animate());
   }
 }

@@ -1,20 +1,33 @@
-/** @import { Classification, Model, Progress, RankedLabel } from "./api.js" */
+/** @import { Classification, Model, Progress } from "./api.js" */
 import { Problem } from "./api.js";
 import { createButton, createElement, getElement } from "./dom.js";
-import { formatLabel, formatModel, formatPercent, formatReason, formatTime } from "./format.js";
-import { labelColour } from "./theme.js";
+import {
+  formatLabel,
+  formatModel,
+  formatPercent,
+  formatReason,
+  formatShares,
+  formatTime,
+} from "./format.js";
+import { createProblem } from "./problems.js";
+import { paint } from "./theme.js";
 
 /**
  * The result of one model; null while the service is at work.
  * @typedef {{model: Model, result: Classification | Problem | null}} ModelResult
+ *
+ * Callbacks of the buttons of results.
+ * @typedef {object} ResultActions
+ * @property {() => void} retry
+ * @property {(model: Model, label: string) => void} explain
  */
 
 /**
  * Show the outcomes side by side.
  * @param {ModelResult[]} outcomes
- * @param {() => void} retry
+ * @param {ResultActions} actions
  */
-export function renderResults(outcomes, retry) {
+export function renderResults(outcomes, { retry, explain }) {
   const box = getElement("results");
   box.setAttribute("aria-busy", String(outcomes.some(({ result }) => result === null)));
   box.replaceChildren(
@@ -24,8 +37,9 @@ export function renderResults(outcomes, retry) {
       card.dataset.checkpoint = model.name;
       if (result === null) card.append(...createWaiting());
       else if (result instanceof Problem) card.append(...createProblem(result, retry));
-      else card.append(...createResult(result, model));
-      if (result && "segments" in result && result.segments) title.append(", whole recording");
+      // Explanations are the service's, which has not heard what was classified here.
+      else if (model.runsHere) card.append(...createResult(result, model));
+      else card.append(...createResult(result, model, (label) => explain(model, label)));
       return card;
     }),
   );
@@ -59,25 +73,44 @@ export function ariaSummary(outcomes) {
       if (result === null) return "";
       const name = outcomes.length > 1 ? `${formatModel(model)}: ` : "";
       if (result instanceof Problem) return `${name}${result.title}. ${result.detail}`;
-      const { label, reason, probability } = result;
-      const support = label === null ? formatReason(reason) : formatPercent(probability);
-      return `${name}${formatLabel(label)}, ${support}.`;
+      const { text, reason } = summarise(result);
+      return `${name}${text}${reason && `, ${reason}`}.`;
     })
     .join(" ");
 }
 
 /**
- * Create the elements that tell a problem.
- * @param {Problem} problem
- * @param {() => void} [retry]
- * @returns {HTMLElement[]}
+ * Create bars of labels.
+ * @param {[string | null, number][]} values each label with its probability or share
+ * @param {string[]} labels all labels of the task
+ * @param {(label: string) => void} [explain] called with the label that is to be explained
+ * @returns {HTMLElement}
  */
-export function createProblem({ title, detail }, retry) {
-  const elements = [
-    createElement("p", { className: "problem-title" }, title),
-    createElement("p", { className: "problem-detail" }, detail),
-  ];
-  return retry ? [...elements, createButton("Try again", retry)] : elements;
+export function createBars(values, labels, explain) {
+  return createElement(
+    "ol",
+    { className: "bars" },
+    ...values.map(([label, value]) => {
+      const fill = createElement("span", { className: "fill" });
+      fill.style.width = `${100 * value}%`;
+      paint(fill, label, labels);
+      const name = createElement("span", { className: "name" }, formatLabel(label));
+      if (label !== null && explain) {
+        const why = createButton("why?", () => explain(label), {
+          className: "why",
+          ariaLabel: `Why ${formatLabel(label)}?`,
+        });
+        name.append(why);
+      }
+      return createElement(
+        "li",
+        {},
+        name,
+        createElement("span", { className: "value" }, formatPercent(value)),
+        createElement("span", { className: "bar", ariaHidden: "true" }, fill),
+      );
+    }),
+  );
 }
 
 function createWaiting() {
@@ -85,23 +118,65 @@ function createWaiting() {
     createElement("p", { className: "waiting" }, "Listening…"),
     createElement("progress", { ariaLabel: "Listened to", hidden: true }),
     createElement("p", { className: "note progress-text" }),
+    createElement("div", { className: "skeleton", ariaHidden: "true" }),
   ];
 }
 
-function createResult(
-  /** @type {Classification} */ { label, reason, probability, ranked, checkpoint },
-  /** @type {Model} */ { labels, metrics },
-) {
-  const headline = createElement("p", { className: "headline" }, formatLabel(label));
-  /** @type {HTMLElement[]} */
-  const elements = [headline];
-  if (label === null) {
-    elements.push(createElement("p", { className: "reason" }, formatReason(reason)));
-  } else {
-    const percent = createElement("span", { className: "percent" }, formatPercent(probability));
-    headline.append(" ", percent);
+/**
+ * Return what is heard in words and, where nothing is, why.
+ * @param {Classification} classification
+ * @returns {{text: string, reason: string}}
+ */
+export function summarise(classification) {
+  const shares = listShares(classification);
+  if (shares.length) return { text: formatShares(shares, classification.task), reason: "" };
+  const { label, probability, segments } = classification;
+  if (label !== null && !segments) {
+    return { text: `${formatLabel(label)} ${formatPercent(probability)}`, reason: "" };
   }
-  const bars = ranked.map((each) => createBar(each, labels ?? []));
+  const reason = classification.reason ?? segments?.[0].reason;
+  return { text: formatLabel(null), reason: formatReason(reason) };
+}
+
+/**
+ * Return the labels of a long recording with their fractions of its time, the largest first.
+ * @param {Classification} classification
+ * @returns {[string, number][]}
+ */
+function listShares({ label_fractions: fractions }) {
+  return Object.entries(fractions ?? {}).sort(([, one], [, other]) => other - one);
+}
+
+/**
+ * @param {Classification} classification
+ * @param {Model} model
+ * @param {(label: string) => void} [explain]
+ * @returns {HTMLElement[]}
+ */
+function createResult(classification, { labels, metrics }, explain) {
+  const { ranked, segments, checkpoint } = classification;
+  const { text, reason } = summarise(classification);
+  const shares = listShares(classification);
+  /** @type {HTMLElement[]} */
+  const elements = [createElement("p", { className: "headline" }, text)];
+  if (segments) elements[0].classList.add("is-long");
+  if (reason) elements.push(createElement("p", { className: "reason" }, reason));
+  const bars = createBars(
+    ranked.map(({ label, probability }) => [label, probability]),
+    labels ?? [],
+    explain,
+  );
+  if (shares.length) {
+    const rest = 1 - shares.reduce((sum, [, share]) => sum + share, 0);
+    // What is left by rounding has no label of its own.
+    const all = rest > 0.001 ? [...shares, /** @type {[null, number]} */ ([null, rest])] : shares;
+    elements.push(createBars(all, labels ?? [], explain));
+    elements.push(createFold("Mean over the whole recording", bars));
+  } else if (!reason) {
+    elements.push(bars);
+  } else if (ranked.length) {
+    elements.push(createFold("If it had to be one of these", bars));
+  }
   const accuracy = metrics
     ? `Right on ${formatPercent(metrics.overall.accuracy)} of ${metrics.overall.clips} ` +
       "recordings held out of training. "
@@ -110,30 +185,11 @@ function createResult(
     ? "With noise, in rooms and over telephones, right " +
       `${formatPercent(metrics.robustness.relative_accuracy)} as often. `
     : "";
-  return [
-    ...elements,
-    createElement("ol", { className: "bars" }, ...bars),
-    createElement(
-      "p",
-      { className: "note" },
-      `${accuracy}${robustness}Version ${checkpoint.version}.`,
-    ),
-  ];
+  const note = `${accuracy}${robustness}Version ${checkpoint.version}.`;
+  return [...elements, createElement("p", { className: "note" }, note)];
 }
 
-/**
- * @param {RankedLabel} ranked
- * @param {string[]} labels
- */
-function createBar({ label, probability }, labels) {
-  const fill = createElement("span", { className: "fill" });
-  fill.style.width = `${100 * probability}%`;
-  fill.style.backgroundColor = labelColour(label, labels);
-  return createElement(
-    "li",
-    {},
-    createElement("span", { className: "name" }, formatLabel(label)),
-    createElement("span", { className: "value" }, formatPercent(probability)),
-    createElement("span", { className: "bar", ariaHidden: "true" }, fill),
-  );
+function createFold(/** @type {string} */ title, /** @type {HTMLElement} */ content) {
+  const summary = createElement("summary", {}, title);
+  return createElement("details", { className: "fold" }, summary, content);
 }

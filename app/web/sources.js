@@ -1,49 +1,37 @@
 /** @import { Genre, Track } from "./api.js" */
 import { Problem, fetchTrack } from "./api.js";
-import { createButton, getElement } from "./dom.js";
-import { EXAMPLES, synthesise } from "./examples.js";
+import { getElement } from "./dom.js";
 import { formatTime } from "./format.js";
 import { Recorder } from "./recorder.js";
 
 /**
- * Callbacks for a sound that was chosen, which may still be loading, and for one that failed.
+ * Callbacks for a sound that was chosen, which may still be loading, for several files, and for
+ * what failed.
  * @typedef {(source: Blob | Promise<Blob>, name: string) => void} OnSound
+ * @typedef {(files: File[]) => void} OnFiles
  * @typedef {(name: string, problem: Problem) => void} OnProblem
  */
 
 /**
- * Watch the ways to give a sound: files that are chosen or dropped, the microphone, examples.
+ * Watch the ways to give a sound of one's own: files that are chosen or dropped, the microphone.
  * @param {OnSound} onSound
+ * @param {OnFiles} onFiles
  * @param {OnProblem} onProblem
  */
-export function watchSources(onSound, onProblem) {
+export function watchSources(onSound, onFiles, onProblem) {
   const input = getElement("file", HTMLInputElement);
+  const take = (/** @type {FileList | undefined | null} */ list) => {
+    const files = [...(list ?? [])];
+    if (files.length > 1) onFiles(files);
+    else if (files.length) onSound(files[0], files[0].name);
+  };
   input.onchange = () => {
-    const file = input.files?.[0];
-    if (file) onSound(file, file.name);
+    take(input.files);
     // Without this the same file could not be chosen again.
     input.value = "";
   };
-  watchDrops(onSound);
+  watchDrops(take);
   watchMicrophone(onSound, onProblem);
-  getElement("examples").replaceChildren(
-    ...EXAMPLES.map((name) =>
-      createChip(name, () => onSound(synthesise(name), `${name} (synthesised)`)),
-    ),
-  );
-}
-
-/**
- * Add the first track of each genre to the examples.
- * @param {Genre[]} genres
- * @param {OnSound} onSound
- */
-export function addGenreExamples(genres, onSound) {
-  getElement("examples").append(
-    ...genres.map((genre) =>
-      createChip(`${genre.genre} music`, () => openTrack(genre, genre.tracks[0], onSound)),
-    ),
-  );
 }
 
 /**
@@ -56,11 +44,7 @@ export function openTrack({ genre }, { track, title }, onSound) {
   onSound(fetchTrack(genre, track), `${title} (${genre})`);
 }
 
-function createChip(/** @type {string} */ text, /** @type {() => void} */ onclick) {
-  return createButton(text, onclick, { className: "chip" });
-}
-
-function watchDrops(/** @type {OnSound} */ onSound) {
+function watchDrops(/** @type {(files: FileList | undefined) => void} */ onDrop) {
   const highlight = (/** @type {boolean} */ isOver) =>
     getElement("drop").classList.toggle("over", isOver);
   document.ondragover = (event) => {
@@ -73,8 +57,7 @@ function watchDrops(/** @type {OnSound} */ onSound) {
   document.ondrop = (event) => {
     event.preventDefault();
     highlight(false);
-    const file = event.dataTransfer?.files[0];
-    if (file) onSound(file, file.name);
+    onDrop(event.dataTransfer?.files);
   };
 }
 

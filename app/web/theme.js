@@ -1,4 +1,4 @@
-import { getElement } from "./dom.js";
+import { createElement, getElement } from "./dom.js";
 
 /** Colours of a spectrogram from silence to the loudest, each red, green and blue. */
 const SPECTROGRAM_STOPS = {
@@ -6,20 +6,31 @@ const SPECTROGRAM_STOPS = {
   dark: [[14, 17, 20], [20, 52, 66], [38, 122, 132], [153, 207, 180], [252, 244, 210]],
 };
 
+/** In the order in which the button goes through them. */
+const THEMES = ["system", "light", "dark"];
+
 /**
- * Let the button switch between light and dark.
+ * Let the button go through the themes: that of the system, light, dark.
  * @param {() => void} onChange called now and after each change, the system's too
  */
 export function watchTheme(onChange) {
   const button = getElement("theme");
+  const { dataset } = document.documentElement;
   const update = () => {
-    button.setAttribute("aria-pressed", String(isDark()));
+    const theme = dataset.theme ?? THEMES[0];
+    button.textContent = `Theme: ${theme}`;
     onChange();
   };
   button.onclick = () => {
-    const theme = isDark() ? "light" : "dark";
-    document.documentElement.dataset.theme = theme;
-    localStorage.setItem("theme", theme);
+    const index = THEMES.indexOf(dataset.theme ?? THEMES[0]);
+    const theme = THEMES[(index + 1) % THEMES.length];
+    if (theme === THEMES[0]) {
+      delete dataset.theme;
+      localStorage.removeItem("theme");
+    } else {
+      dataset.theme = theme;
+      localStorage.setItem("theme", theme);
+    }
     update();
   };
   matchMedia("(prefers-color-scheme: dark)").onchange = update;
@@ -38,10 +49,33 @@ function isDark() {
  * @param {string[]} labels all labels of the task
  * @returns {string}
  */
-export function labelColour(label, labels) {
+function labelColour(label, labels) {
   const index = Math.max(labels.indexOf(label), 0);
   const hue = 25 + (360 * index) / Math.max(labels.length, 1);
   return `oklch(${index % 2 ? 0.47 : 0.545} 0.125 ${hue.toFixed(0)})`;
+}
+
+/**
+ * Colour an element as a label, or as what has none.
+ * @param {HTMLElement} element
+ * @param {string | null} label
+ * @param {string[]} labels all labels of the task
+ */
+export function paint(element, label, labels) {
+  element.classList.toggle("unlabelled", label === null);
+  element.style.backgroundColor = label === null ? "" : labelColour(label, labels);
+}
+
+/**
+ * Create a small square in the colour of a label.
+ * @param {string | null} label
+ * @param {string[]} labels all labels of the task
+ * @returns {HTMLElement}
+ */
+export function createSwatch(label, labels) {
+  const swatch = createElement("span", { className: "swatch" });
+  paint(swatch, label, labels);
+  return swatch;
 }
 
 /**
@@ -61,4 +95,15 @@ export function spectrogramColours() {
     bytes[4 * level + 3] = 255;
   }
   return new Uint32Array(bytes.buffer);
+}
+
+/**
+ * Return the colours over a spectrogram: the veil over what does not matter, and lines around what
+ * does; each red, green and blue.
+ * @returns {{veil: number[], line: number[]}}
+ */
+export function evidenceColours() {
+  return isDark()
+    ? { veil: SPECTROGRAM_STOPS.dark[0], line: [255, 157, 92] }
+    : { veil: SPECTROGRAM_STOPS.light[0], line: [194, 65, 12] };
 }

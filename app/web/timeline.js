@@ -1,7 +1,14 @@
 /** @import { Classification } from "./api.js" */
+/** @import { Span } from "./spectrogram-canvas.js" */
 import { createElement, getElement } from "./dom.js";
 import { formatLabel, formatName, formatPercent, formatReason, formatTime } from "./format.js";
-import { labelColour } from "./theme.js";
+import { createSwatch, paint } from "./theme.js";
+
+/** Between ticks of a time axis: at least, in pixels, and in seconds. */
+const TICK_PIXELS = 56;
+const LAST_TICK_PIXELS = 40;
+const TICK_STEPS = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300];
+const MAX_TICKS = 10;
 
 /**
  * A part of a recording with one label.
@@ -14,7 +21,7 @@ import { labelColour } from "./theme.js";
  * @param {Classification} classification
  * @returns {LabelSpan[]}
  */
-function mergeSegments({ audio, label, segments }) {
+export function mergeSegments({ audio, label, segments }) {
   const parts = segments ?? [{ start: 0, end: audio.seconds, label }];
   /** @type {LabelSpan[]} */
   const spans = [];
@@ -43,14 +50,12 @@ export function labelAt(classification, seconds) {
  * Draw a row of labelled blocks for each classification.
  * @param {Classification[]} classifications
  * @param {string[]} labels all labels of the task
- * @param {number} duration in seconds
+ * @param {Span} view what is shown of the recording
  */
-export function renderTimeline(classifications, labels, duration) {
+export function renderTimeline(classifications, labels, view) {
   getElement("timeline").replaceChildren(
     ...classifications.map((classification) => {
-      const spans = mergeSegments(classification);
-      const blocks = spans.map((span) => createBlock(span, labels, duration));
-      const row = createElement("div", { className: "row" }, ...blocks);
+      const row = createTimelineRow(mergeSegments(classification), labels, view);
       if (classifications.length === 1) return row;
       const name = formatName(classification.checkpoint.name);
       const caption = createElement("span", { className: "row-name" }, name);
@@ -60,40 +65,58 @@ export function renderTimeline(classifications, labels, duration) {
 }
 
 /**
- * Name the colours and, of a single classification, each label's fraction of the time.
+ * Create a row of labelled blocks.
+ * @param {LabelSpan[]} spans
+ * @param {string[]} labels all labels of the task
+ * @param {Span} view what is shown of the recording
+ * @returns {HTMLElement}
+ */
+export function createTimelineRow(spans, labels, view) {
+  const shown = spans.filter(({ start, end }) => end > view.start && start < view.end);
+  const blocks = shown.map((span) => createBlock(span, labels, view));
+  return createElement("div", { className: "row" }, ...blocks);
+}
+
+/**
+ * Name the colours.
  * @param {Classification[]} classifications
  * @param {string[]} labels all labels of the task
  */
 export function renderLegend(classifications, labels) {
   const spans = classifications.flatMap(mergeSegments);
-  const fractions = classifications.length === 1 ? classifications[0].label_fractions : null;
   getElement("legend").replaceChildren(
-    ...[...new Set(spans.map(({ label }) => label))].map((label) => {
-      const swatch = createElement("span", { className: "swatch" });
-      paint(swatch, label, labels);
-      const fraction = label === null ? undefined : fractions?.[label];
-      const share = fraction === undefined ? "" : `, ${formatPercent(fraction)} of the time`;
-      return createElement("li", {}, swatch, formatLabel(label) + share);
-    }),
+    ...[...new Set(spans.map(({ label }) => label))].map((label) =>
+      createElement("li", {}, createSwatch(label, labels), formatLabel(label)),
+    ),
   );
 }
 
 /**
- * Draw the time axis.
- * @param {number} duration in seconds
+ * Draw a time axis, with as many ticks as have room.
+ * @param {HTMLElement} axis
+ * @param {Span} view what is shown of the recording
  */
-export function renderTimeTicks(duration) {
-  const steps = [0.5, 1, 2, 5, 10, 15, 30, 60, 120];
-  const step = steps.find((size) => duration / size <= 8) ?? 300;
+export function renderTimeTicks(axis, { start, end }) {
+  const seconds = end - start;
+  const room = Math.min(Math.max(Math.floor(axis.clientWidth / TICK_PIXELS), 2), MAX_TICKS);
+  const step = TICK_STEPS.find((size) => seconds / size <= room) ?? 600;
   /** @type {HTMLElement[]} */
   const ticks = [];
-  for (let time = 0; time < duration * 0.97; time += step) {
-    const text = duration < 60 ? `${time} s` : formatTime(time).slice(0, -2);
+  // The text of the last must not leave the axis.
+  const last = end - (seconds * LAST_TICK_PIXELS) / Math.max(axis.clientWidth, LAST_TICK_PIXELS);
+  for (let i = Math.ceil(start / step); i * step <= last; i++) {
+    const time = Number((i * step).toFixed(2));
+    const text = end < 60 ? `${time} s` : formatTick(time, step);
     const tick = createElement("span", {}, text);
-    tick.style.left = `${(100 * time) / duration}%`;
+    tick.style.left = `${(100 * (time - start)) / seconds}%`;
     ticks.push(tick);
   }
-  getElement("time-ticks").replaceChildren(...ticks);
+  axis.replaceChildren(...ticks);
+}
+
+function formatTick(/** @type {number} */ time, /** @type {number} */ step) {
+  const text = formatTime(time);
+  return step < 1 ? text : text.slice(0, -2);
 }
 
 /**
@@ -118,23 +141,15 @@ export function renderSegmentTable(classifications) {
 /**
  * @param {LabelSpan} span
  * @param {string[]} labels
- * @param {number} duration
+ * @param {Span} view
  */
-function createBlock({ start, end, label }, labels, duration) {
+function createBlock({ start, end, label }, labels, view) {
+  const duration = view.end - view.start;
+  const [from, to] = [Math.max(start, view.start), Math.min(end, view.end)];
   const text = createElement("span", {}, formatLabel(label));
   const block = createElement("div", { className: "block" }, text);
-  block.style.left = `${(100 * start) / duration}%`;
-  block.style.width = `${(100 * (end - start)) / duration}%`;
+  block.style.left = `${(100 * (from - view.start)) / duration}%`;
+  block.style.width = `${(100 * (to - from)) / duration}%`;
   paint(block, label, labels);
   return block;
-}
-
-/**
- * @param {HTMLElement} element
- * @param {string | null} label
- * @param {string[]} labels
- */
-function paint(element, label, labels) {
-  if (label === null) element.classList.add("unlabelled");
-  else element.style.backgroundColor = labelColour(label, labels);
 }
