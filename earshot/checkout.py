@@ -10,11 +10,12 @@ _ROOT = Path(__file__).resolve().parents[1]
 # A module of the package, and what the package needs to run.
 _PACKAGES = {
     "app": ("app/inference/registry.py", "openvino"),
-    "training": ("training/cli.py", "lightning"),
+    "training": ("training/cli/__init__.py", "lightning"),
 }
 _MISSING = {
     "app": "the service's packages are missing: run `make serve` in a checkout of Earshot",
-    "training": "the training packages are missing: run `make training` in a checkout of Earshot",
+    "training": "the training packages are missing: run `make install-training` in a checkout "
+    "of Earshot",
 }
 
 

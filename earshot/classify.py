@@ -7,20 +7,35 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
 
-from earshot.audio_formats import AUDIO_SUFFIXES
+from earshot.audio_formats import is_recording
 from earshot.checkout import MissingPackagesError
 from earshot.client import Client
 from earshot.errors import EarshotError
-from earshot.output_formats import FORMATS, Failure, Result, Success
+from earshot.output_formats import FORMATS, TIMELINE_FORMATS, Failure, Result, Success
 from earshot.schemas import Classification
+from earshot.uploads import AudioFile
 
 # Keeps a connection and a few processors busy without flooding a service.
 _CONCURRENCY = 4
 _CLEAR_LINE = "\r\x1b[K"
+STDIN = Path("-")
+"""stands for standard input"""
+_NONE_CLASSIFIED = 3
+"""exit status"""
+# Refusals that every other file would meet too.
+_SERVICE_STATUSES = frozenset(
+    {
+        *(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND),
+        *(HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.TOO_MANY_REQUESTS),
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+)
+_PARAMETER = "/problems/invalid-parameter"
 
 ClassifyFile = Callable[[Path], Classification]
 """raises _FileError, or OSError, for a file that cannot be classified"""
@@ -30,32 +45,42 @@ class _FileError(Exception):
     """One file cannot be classified; the message says why."""
 
 
+class _ServiceError(Exception):
+    """The service classifies no file as it is asked to; the message says why."""
+
+
 def run(options: argparse.Namespace) -> None:
     """Write the labels of `options.files` to stdout, and why a file has none to stderr.
 
-    Raises SystemExit with status 1 where there are such files, or with a message where nothing
-    can be classified.
+    Raises SystemExit: with status 1 where some files have none, with 3 where none has any, and
+    with a message where nothing can be asked.
     """
     if options.store is not None and not options.local:
         sys.exit("earshot: --store goes with --local; a service has a store of its own")
     paths = list(find_recordings(options.files))
+    if paths.count(STDIN) > 1:
+        sys.exit("earshot: standard input can be read only once; give - once")
+    if options.format == "audacity" and len(paths) > 1:
+        sys.exit(f"earshot: a label track of Audacity is of one recording, got {len(paths)}")
     # On a terminal, the counter would be written over lines of JSON and CSV.
     counts = sys.stderr.isatty() and (options.format == "table" or not sys.stdout.isatty())
     failures: list[Failure] = []
     with _local(options) if options.local else _remote(options) as classify_file:
         results = _classify_files(classify_file, paths)
         reported = _report(results, len(paths), failures, counts=counts)
-        for text in FORMATS[options.format](reported):
+        formats = TIMELINE_FORMATS if options.timeline else FORMATS
+        for text in formats[options.format](reported):
             sys.stdout.write(text)
+    if len(failures) == len(paths) > 1:
+        sys.stderr.write(f"earshot: none of the {len(paths)} files was classified\n")
     if failures:
-        sys.exit(1)
+        sys.exit(_NONE_CLASSIFIED if len(failures) == len(paths) else 1)
 
 
 def find_recordings(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield the files of `paths` and, for a folder, the recordings below it, sorted.
 
-    Recordings have the suffix of an accepted format; hidden files are none. A folder without
-    any is yielded itself.
+    What is one is told by `is_recording`. A folder without any is yielded itself.
     """
     for path in paths:
         found = sorted(_recordings(path)) if path.is_dir() else []
@@ -63,8 +88,8 @@ def find_recordings(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def _recordings(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("[!.]*"):
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.is_dir():
+    for path in folder.rglob("*"):
+        if is_recording(path.relative_to(folder)) and not path.is_dir():
             yield path
 
 
@@ -76,16 +101,22 @@ def _remote(options: argparse.Namespace) -> Iterator[ClassifyFile]:
             try:
                 return client.classify(
                     options.task,
-                    path,
+                    _source(path),
                     checkpoint=options.checkpoint,
                     window=options.window,
                     top_k=options.top_k,
+                    hop_seconds=options.hop_seconds,
+                    min_segment_seconds=options.min_segment_seconds,
                 )
             except EarshotError as error:
-                raise _FileError(error.problem.detail) from error
+                problem = error.problem
+                is_of_service = problem.status in _SERVICE_STATUSES or problem.type == _PARAMETER
+                kind = _ServiceError if is_of_service else _FileError
+                raise kind(problem.detail) from error
             except httpx.TransportError as error:
                 reason = str(error) or type(error).__name__
-                raise _FileError(f"the service does not answer: {reason}") from error
+                where = f"the service at {options.server} does not answer"
+                raise _ServiceError(f"{where}: {reason}") from error
 
         yield classify_file
 
@@ -102,17 +133,26 @@ def _local(options: argparse.Namespace) -> Iterator[ClassifyFile]:
         classifier = local.Classifier(
             options.task, options.checkpoint or options.window, store=options.store
         )
-    except local.CheckpointError as error:
+    except (local.CheckpointError, local.InvalidSettingsError) as error:
         sys.exit(f"earshot: {error}")
     with classifier:
 
         def classify_file(path: Path) -> Classification:
             try:
-                return classifier.classify(path, top_k=options.top_k)
+                return classifier.classify(
+                    _source(path),
+                    top_k=options.top_k,
+                    hop_seconds=options.hop_seconds,
+                    min_segment_seconds=options.min_segment_seconds,
+                )
             except local.AudioError as error:
                 raise _FileError(str(error)) from error
 
         yield classify_file
+
+
+def _source(path: Path) -> AudioFile:
+    return sys.stdin.buffer if path == STDIN else path
 
 
 def _classify_files(classify_file: ClassifyFile, paths: Sequence[Path]) -> Iterator[Result]:
@@ -129,6 +169,8 @@ def _result(classify_file: ClassifyFile, path: Path) -> Result:
         return Success(name, classify_file(path))
     except _FileError as error:
         return Failure(name, str(error))
+    except _ServiceError as error:
+        return Failure(name, str(error), is_of_service=True)
     except OSError as error:
         return Failure(name, error.strerror or str(error))
 
@@ -139,11 +181,16 @@ def _report(
     """Yield the results, write each failure to stderr, and append it to `failures`.
 
     With `counts`, stderr is a terminal and shows how many there are.
+
+    Raises SystemExit where the service refuses the first file as it would refuse all others.
     """
     clear = _CLEAR_LINE if counts else ""
     try:
         for done, result in enumerate(results, start=1):
             if isinstance(result, Failure):
+                if result.is_of_service and done == 1:
+                    sys.stderr.write(f"{clear}earshot: {result.error}\n")
+                    sys.exit(_NONE_CLASSIFIED)
                 failures.append(result)
                 sys.stderr.write(f"{clear}earshot: {result.file}: {result.error}\n")
             if counts:

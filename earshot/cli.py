@@ -1,24 +1,27 @@
 """`earshot`: the command line."""
 
 import argparse
+import math
 import os
 import runpy
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from earshot import DEFAULT_SERVER
+from earshot import DEFAULT_SERVER, __version__
 from earshot.checkout import MissingPackagesError, is_here, require
 
 _EPILOG = """\
 Classify recordings, asking a service or, in a checkout of Earshot, without one:
   earshot classify --task urban-sound street.wav RECORDINGS/
   earshot classify --task emotion --local --format json voice.m4a
+  earshot classify --task urban-sound --format audacity hour.flac > labels.txt
+  curl -s https://HOST/clip.ogg | earshot classify --task urban-sound -
 """
 _TRAINING_EPILOG = """
-The commands that train need their packages: make training. DIR holds the corpora in the folders
-of their official downloads: UrbanSound8K, ESC-50-master, RAVDESS, EmoDB, TESS, nEMO, URDU,
+The commands that train need their packages: make install-training. DIR holds the corpora in the
+folders of their official downloads: UrbanSound8K, ESC-50-master, RAVDESS, EmoDB, TESS, nEMO, URDU,
 CREMA-D, SAVEE, GTZAN. Those that are missing are left out.
 
 A first checkpoint, from recordings to a running service:
@@ -27,12 +30,24 @@ A first checkpoint, from recordings to a running service:
       --pretrained runs/pretrain/pretrained.safetensors
   earshot serve --store runs/store
 
-A task of your own, from a folder of recordings for each label:
+A task of your own, from a folder of recordings for each label, in seconds or in hours:
+  earshot fit MY_RECORDINGS --task machine-faults
   earshot train --task machine-faults --folders MY_RECORDINGS
 """
 TRAINING_COMMANDS = (
-    *("pretrain", "train", "fine-tune", "export", "evaluate", "corrupt", "robustness", "tables"),
-    *("compare-windows", "analyze-genres"),
+    *(
+        "fit",
+        "pretrain",
+        "train",
+        "fine-tune",
+        "refit-head",
+        "export",
+        "push",
+        "evaluate",
+        "corrupt",
+        "robustness",
+    ),
+    *("tables", "compare-windows", "analyze-genres"),
 )
 """commands of the package `training`, which only a checkout has"""
 
@@ -43,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if arguments and arguments[0] in TRAINING_COMMANDS and not is_here("training"):
             require("training")
-        options = _parser().parse_args(arguments)
+        options = _parser().parse_args(_expanded(arguments))
         _run(options, "earshot " + shlex.join(arguments))
     except MissingPackagesError as error:
         sys.exit(f"earshot: {error}")
@@ -52,6 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # it flushes at the end: docs.python.org/3/library/signal.html#note-on-sigpipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _expanded(arguments: list[str]) -> list[str]:
+    if not is_here("training"):
+        return arguments
+    import training.cli  # noqa: PLC0415
+
+    return training.cli.expand(arguments)
 
 
 def _run(options: argparse.Namespace, command: str) -> None:
@@ -102,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG + (_TRAINING_EPILOG if has_training else ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"earshot {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_classify(commands)
     _add_serve(commands)
@@ -118,14 +142,16 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "classify",
         help="classify recordings",
         description="Classify recordings. The labels go to stdout; a file that cannot be "
-        "classified is reported on stderr, does not stop the others and makes the exit status 1.",
+        "classified is reported on stderr and does not stop the others. Exit status: 0 where all "
+        "were classified, 1 where some were not, 3 where none was.",
     )
     parser.add_argument(
         "files",
         type=Path,
         nargs="+",
         metavar="FILE",
-        help="recordings, or folders of recordings, which are searched to any depth",
+        help="recordings, folders of recordings, which are searched to any depth, or - for "
+        "standard input",
     )
     parser.add_argument(
         "--task", required=True, help="a task of the service, such as urban-sound or emotion"
@@ -140,9 +166,9 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--server",
-        default=DEFAULT_SERVER,
+        default=os.environ.get("EARSHOT_SERVER", DEFAULT_SERVER),
         metavar="URL",
-        help=f"the service to ask (default: {DEFAULT_SERVER})",
+        help=f"the service to ask (default: EARSHOT_SERVER, else {DEFAULT_SERVER})",
     )
     where.add_argument("--local", action="store_true", help="ask no service (in a checkout)")
     parser.add_argument(
@@ -158,7 +184,28 @@ def _add_classify(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="where checkpoints are, with --local (default: EARSHOT_MODELS_DIR, or models_store)",
     )
     parser.add_argument(
-        "--format", choices=("table", "json", "csv"), default="table", help="(default: table)"
+        "--format",
+        choices=("table", "json", "csv", "audacity", "raven"),
+        default="table",
+        help="audacity: a label track; raven: a selection table (default: table)",
+    )
+    parser.add_argument(
+        "--timeline",
+        action="store_true",
+        help="a row for each segment of a long recording, in tables and CSV",
+    )
+    parser.add_argument(
+        "--hop-seconds",
+        type=_number(0.25, 60),
+        metavar="S",
+        help="between the clips that a long recording is cut into (default: half a clip)",
+    )
+    parser.add_argument(
+        "--min-segment-seconds",
+        type=_number(0, 3600),
+        default=0.0,
+        metavar="S",
+        help="of the shortest segment of a long recording (default: 0)",
     )
     parser.add_argument(
         "--top-k", type=_top_k, default=3, metavar="N", help="labels for each file (default: 3)"
@@ -190,6 +237,19 @@ def _add_key(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--admin", action="store_true", help="let it use /admin, too: reload the store"
     )
+
+
+def _number(lowest: float, highest: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not lowest <= number <= highest:
+            raise argparse.ArgumentTypeError(f"expected {lowest:g} to {highest:g}, got {text!r}")
+        return number
+
+    return parse
 
 
 def _top_k(text: str) -> int:

@@ -96,6 +96,7 @@ class _BaseClient(Generic[HttpT]):
         return LiveStream(
             self._http.build_request("GET", f"/stream/{task}", params=_given(params)),
             timeout=self._timeout,
+            retries=self._retries,
             sample_rate=sample_rate,
             hop_seconds=hop_seconds,
         )
@@ -160,6 +161,7 @@ class Client(_BaseClient[httpx.Client]):
 
     classify = _sends(operations.classify)
     classify_batch = _iterates(operations.classify_batch)
+    embed = _sends(operations.embed)
     explain = _sends(operations.explain)
     draw_explanation = _sends(operations.draw_explanation)
     spectrogram = _sends(operations.spectrogram)
@@ -258,6 +260,7 @@ class AsyncClient(_BaseClient[httpx.AsyncClient]):
 
     classify = _awaits(operations.classify)
     classify_batch = _iterates_async(operations.classify_batch)
+    embed = _awaits(operations.embed)
     explain = _awaits(operations.explain)
     draw_explanation = _awaits(operations.draw_explanation)
     spectrogram = _awaits(operations.spectrogram)

@@ -1,6 +1,8 @@
 """Live sound: PCM to the service's WebSocket, predictions back."""
 
 import asyncio
+import itertools
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from earshot.errors import error_from, stream_closed
 from earshot.responses import parse
+from earshot.retries import wait_before
 from earshot.schemas import StreamPrediction
 
 _SAMPLE_BYTES = 2
@@ -29,6 +32,7 @@ class LiveStream:
         request: httpx.Request,
         *,
         timeout: float,
+        retries: int,
         sample_rate: int,
         hop_seconds: float,
     ) -> None:
@@ -37,6 +41,7 @@ class LiveStream:
         Args:
             request: its address, with http in the place of ws, and the key in its headers.
             timeout: seconds to wait for the connection, and for a prediction that is due.
+            retries: how often to connect again where the service is busy and says when it is not.
             sample_rate: of the PCM, Hz.
             hop_seconds: between predictions.
         """
@@ -45,6 +50,7 @@ class LiveStream:
         key = request.headers.get("Authorization")
         self._headers = {} if key is None else {"Authorization": key}
         self._timeout = timeout
+        self._retries = retries
         self._sample_rate = sample_rate
         self._hop_seconds = hop_seconds
         self._sent_samples = 0
@@ -53,9 +59,14 @@ class LiveStream:
     def predict(self, pcm: Iterable[bytes]) -> Iterator[StreamPrediction]:
         """Send the PCM and yield the predictions as they come."""
         with _client_errors():
-            connection = connect(
-                self._url, additional_headers=self._headers, open_timeout=self._timeout
-            )
+            for attempt in itertools.count():
+                try:
+                    connection = connect(
+                        self._url, additional_headers=self._headers, open_timeout=self._timeout
+                    )
+                    break
+                except InvalidStatus as error:
+                    time.sleep(self._wait_before_retry(error, attempt))
         with connection:
             for chunk in pcm:
                 for piece in self._pieces(chunk):
@@ -76,9 +87,14 @@ class LiveStream:
     ) -> AsyncIterator[StreamPrediction]:
         """Do as `predict`, on an event loop of asyncio."""
         with _client_errors():
-            connection = await connect_async(
-                self._url, additional_headers=self._headers, open_timeout=self._timeout
-            )
+            for attempt in itertools.count():
+                try:
+                    connection = await connect_async(
+                        self._url, additional_headers=self._headers, open_timeout=self._timeout
+                    )
+                    break
+                except InvalidStatus as error:
+                    await asyncio.sleep(self._wait_before_retry(error, attempt))
         async with connection:
             async for chunk in _iterate(pcm):
                 for piece in self._pieces(chunk):
@@ -95,11 +111,24 @@ class LiveStream:
                 yield self._parse(message)
         _require_normal_end(connection)
 
+    def _wait_before_retry(self, refusal: InvalidStatus, attempt: int) -> float:
+        """Return how many seconds to wait; raise the refusal where that is no use."""
+        response = httpx.Response(
+            refusal.response.status_code, headers=list(refusal.response.headers.raw_items())
+        )
+        wait = wait_before(attempt, response) if attempt < self._retries else None
+        if wait is None:
+            raise refusal
+        return wait
+
     def _pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """Cut a chunk into pieces of one hop: more predictions than one are never on their way."""
+        """Cut a chunk into pieces of one hop: more predictions than one are never on their way.
+
+        A piece is a second at most, which is all that a message may hold.
+        """
         if len(chunk) % _SAMPLE_BYTES:
             raise ValueError(f"{len(chunk)} bytes of PCM end in the middle of a 16-bit sample")
-        size = _SAMPLE_BYTES * max(1, round(self._sample_rate * self._hop_seconds))
+        size = _SAMPLE_BYTES * max(1, round(self._sample_rate * min(1.0, self._hop_seconds)))
         for start in range(0, len(chunk), size):
             piece = chunk[start : start + size]
             self._sent_samples += len(piece) // _SAMPLE_BYTES

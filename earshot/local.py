@@ -17,12 +17,12 @@ from app.decoding.errors import AudioError
 from app.decoding.recording import RecordingReader
 from app.inference.classifier import ClassifyOptions
 from app.inference.registry import ModelRegistry
-from app.settings import Settings
+from app.settings import InvalidSettingsError, load_settings
 from earshot.responses import OnProgress
 from earshot.schemas import Classification
 from earshot.uploads import AudioFile, open_upload
 
-__all__ = ["AudioError", "CheckpointError", "Classifier"]
+__all__ = ["AudioError", "CheckpointError", "Classifier", "InvalidSettingsError"]
 
 
 class Classifier:
@@ -44,6 +44,7 @@ class Classifier:
 
         Raises:
             CheckpointError: there is no such checkpoint, or it cannot be loaded.
+            InvalidSettingsError: a variable `EARSHOT_*` is not accepted; a ValueError.
         """
         started: Future[_Running] = Future()
         self._thread = threading.Thread(
@@ -107,7 +108,7 @@ async def _run(
     task: str, checkpoint: str | None, store: str | Path | None, started: Future[_Running]
 ) -> None:
     try:
-        settings = Settings()
+        settings = load_settings()
         registry = ModelRegistry(
             Path(store or settings.models_dir),
             settings.engine_config,

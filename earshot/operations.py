@@ -14,6 +14,7 @@ from earshot.responses import BodyDecoder, Decoder, EventDecoder, NdjsonDecoder,
 from earshot.schemas import (
     BatchLine,
     Classification,
+    Embeddings,
     Explanation,
     Genre,
     GenreList,
@@ -58,6 +59,17 @@ class ClassifyOptions(RankOptions, total=False):
     """of the shortest segment of a long recording; 0 if not given"""
 
 
+class EmbedOptions(CheckpointOptions, total=False):
+    """How a recording is embedded."""
+
+    hop_seconds: float | None
+    """between the starts of the clips of a long recording; half a clip if not given"""
+    clips: bool
+    """whether the clips' embeddings are given beside their mean; they are if not given"""
+    normalise: bool
+    """whether each embedding is brought to the Euclidean length 1; it is not if not given"""
+
+
 class ExplainOptions(CheckpointOptions, total=False):
     """Which prediction is explained."""
 
@@ -85,7 +97,7 @@ class SpectrogramOptions(PictureSize, total=False):
     """How a spectrogram is drawn."""
 
     format: PictureFormat | Literal["json", "npy"]
-    """png if not given; json: as `earshot.schemas.Spectrograms`; npy: an array for NumPy"""
+    """png if not given; json: as `earshot.schemas.SpectrogramList`; npy: an array for NumPy"""
     window: str
     """analysis window: hann, hamming or rectangular"""
     colour_map: str
@@ -166,6 +178,13 @@ def classify_batch(
         lambda _: NdjsonDecoder(BatchLine),
         options,
         lambda: nullcontext(MultipartUpload(files)),
+    )
+
+
+def embed(task: str, audio: AudioFile, **options: Unpack[EmbedOptions]) -> Operation[Embeddings]:
+    """Return the features of a recording that the network's last layer reads, in numbers."""
+    return Operation(
+        "POST", f"/embed/{task}", _model(Embeddings), options, partial(open_upload, audio)
     )
 
 

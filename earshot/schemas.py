@@ -14,11 +14,12 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, description="seconds")]
 
-Reason = Literal["silent", "out_of_distribution", "no_voice"]
+Reason = Literal["silent", "too_short", "out_of_distribution", "no_voice"]
 """why something has no label"""
 REASON_DESCRIPTION = (
-    "why there is no label: `silent`, below -80 dBFS; `out_of_distribution`, unlike all training "
-    "data; `no_voice`, where an emotion was asked for"
+    "why there is no label: `silent`, below -80 dBFS; `too_short`, of a recording shorter than "
+    "the checkpoint can tell; `out_of_distribution`, unlike all training data; `no_voice`, where "
+    "an emotion was asked for"
 )
 CheckpointStatus = Literal["loaded", "available", "failed"]
 """whether a checkpoint answers at once, after loading, or not at all"""
@@ -48,6 +49,9 @@ class AudioInfo(BaseModel):
     sample_rate: int = Field(description="Hz", examples=[44100])
     channels: int = Field(examples=[2])
     format: str = Field(description="container", examples=["wav"])
+    track: int | None = Field(
+        default=None, description="the sound track that was heard, from 1, of a file with several"
+    )
 
 
 class Progress(BaseModel):
@@ -78,7 +82,7 @@ class Classification(BaseModel):
     )
     ranked: list[RankedLabel] = Field(
         description="the `top_k` labels, most probable first: the answer if it had to be one of "
-        "them; empty for silence"
+        "them; empty for silence and what is too short"
     )
     audio: AudioInfo
     checkpoint: CheckpointRef
@@ -91,6 +95,13 @@ class Classification(BaseModel):
         description="for a long recording: label -> fraction of the time, 0 to 1; the rest to 1 "
         "has no label",
     )
+    warnings: list[str] = Field(
+        default=[],
+        description="what of the file could not be decoded or is missing, and is silence",
+        examples=[
+            ["0.023 s could not be decoded, first at 4.621 s, and are silence"],
+        ],
+    )
 
 
 class StreamPrediction(BaseModel):
@@ -101,13 +112,15 @@ class StreamPrediction(BaseModel):
     label: str | None
     reason: Reason | None = Field(default=None, description=REASON_DESCRIPTION)
     probability: Probability = Field(description="of `label`, 0 where there is none")
-    ranked: list[RankedLabel] = Field(description="most probable first; empty for silence")
+    ranked: list[RankedLabel] = Field(
+        description="most probable first; empty for silence and what is too short"
+    )
 
 
 class FrozenModel(BaseModel):
-    """An immutable record that accepts no other fields."""
+    """An immutable record that accepts no other fields, and no number that is not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Scores(FrozenModel):
@@ -234,8 +247,9 @@ class Metrics(FrozenModel):
         description="15 equal bins; the temperature was fitted on other groups than it is judged on"
     )
     accuracy_fp32: Fraction | None = Field(
+        default=None,
         description="of the graph before quantisation, on the same clips; "
-        "null where it was no longer at hand"
+        "null where it was no longer at hand",
     )
     ood: OodMetrics | None = Field(
         default=None, description="null where the checkpoint does not detect such sounds"
@@ -267,6 +281,7 @@ class ModelInfo(BaseModel):
 
     task: Slug
     name: Slug
+    is_default: bool = Field(description="whether it answers where a request names no checkpoint")
     network: str | None = Field(default=None, examples=["resnet50"])
     window: str | None = Field(
         default=None, description="analysis window of its input", examples=["hann"]
@@ -278,6 +293,11 @@ class ModelInfo(BaseModel):
     version: str | None = None
     labels: list[str] | None = None
     clip_seconds: float | None = None
+    on_device: bool = Field(
+        default=False,
+        description="whether it is a student that runs on the client's own device: "
+        "`GET /models/{task}/{name}/model.onnx` gives its network",
+    )
     metrics: Metrics | None = Field(
         default=None, description="measured on recordings that were held out of training"
     )
@@ -303,6 +323,9 @@ class ReloadReport(BaseModel):
     refused: dict[str, str] = Field(description="why each was refused; the old one goes on")
 
 
+ExplanationMethod = Literal["class-activation", "occlusion"]
+
+
 class ExplainedClip(BaseModel):
     """The clip of the recording that is explained."""
 
@@ -312,10 +335,7 @@ class ExplainedClip(BaseModel):
 
 
 class Explanation(BaseModel):
-    """A class activation map: where in a clip's spectrogram the network found a label.
-
-    Zhou et al., "Learning deep features for discriminative localization", CVPR 2016.
-    """
+    """Where in a clip's spectrogram the network found a label."""
 
     task: Slug
     label: str = Field(description="the label that is explained", examples=["siren"])
@@ -325,7 +345,13 @@ class Explanation(BaseModel):
         description="centres of the map's columns, s of the recording", examples=[[0.0, 0.64, 1.28]]
     )
     frequencies: list[float] = Field(
-        description="centres of the map's rows, Hz", examples=[[95.6, 1774.3]]
+        description="centres of the map's rows, Hz; one that stands for all of a waveform",
+        examples=[[95.6, 1774.3]],
+    )
+    method: ExplanationMethod = Field(
+        description="class-activation: the place's part of the logit (Zhou et al., CVPR 2016), "
+        "for networks that end in a mean over places; occlusion: by how much the logit falls "
+        "where the place is blanked (Zeiler and Fergus, ECCV 2014), for all others"
     )
     map: list[list[float]] = Field(
         description="evidence of each place for the label, [frequency][time]: the mean of all "
@@ -334,6 +360,38 @@ class Explanation(BaseModel):
     )
     bias: float = Field(description="the part of the logit that no place explains")
     checkpoint: CheckpointRef
+
+
+class ClipEmbedding(BaseModel):
+    """The embedding of one clip of a recording."""
+
+    start: Seconds
+    end: Seconds
+    silent: bool = Field(
+        default=False, description="whether nothing can be heard in it: it is not in the mean"
+    )
+    embedding: list[float] = Field(description="`dimension` numbers")
+
+
+class Embeddings(BaseModel):
+    """The features of a recording that the network's last layer reads."""
+
+    task: Slug
+    dimension: int = Field(description="numbers in each embedding", examples=[2048])
+    normalised: bool = Field(
+        default=False, description="whether each embedding has the Euclidean length 1"
+    )
+    embedding: list[float] = Field(
+        description="of the recording: the mean over its clips, normalised after that",
+    )
+    clips: list[ClipEmbedding] = Field(
+        default=[], description="of the clips, in their order; left out with `clips=false`"
+    )
+    audio: AudioInfo
+    checkpoint: CheckpointRef
+    warnings: list[str] = Field(
+        default=[], description="what of the file could not be decoded or is missing"
+    )
 
 
 class SpectrogramData(BaseModel):
@@ -348,7 +406,7 @@ class SpectrogramData(BaseModel):
     )
 
 
-class Spectrograms(BaseModel):
+class SpectrogramList(BaseModel):
     """One spectrogram, or those that are compared, from left to right."""
 
     spectrograms: list[SpectrogramData]
@@ -422,6 +480,16 @@ class Problem(BaseModel):
     request_id: str | None = Field(
         default=None, description="as in the header X-Request-ID, and in the service's log"
     )
+
+
+class ProblemTypeInfo(BaseModel):
+    """What all problems of one type have in common."""
+
+    type: str = Field(examples=["/problems/silent"])
+    title: str = Field(examples=["The recording is silent"])
+    status: int = Field(examples=[422])
+    example: str = Field(description="a `detail`")
+    remedy: str = Field(description="what to do about it")
 
 
 class BatchLine(BaseModel):

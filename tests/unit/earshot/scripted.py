@@ -29,6 +29,8 @@ def replies(*script: Reply) -> Iterator[Conversation]:
     bodies: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # WebSockets know no other
+
         def do_GET(self) -> None:
             bodies.append(self._body())
             reply = next(rest)
@@ -37,6 +39,7 @@ def replies(*script: Reply) -> Iterator[Conversation]:
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
+            self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(content)
 

@@ -3,11 +3,13 @@
 import argparse
 import sys
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 
 import pytest
 
 import training.cli
 from earshot import checkout
+from earshot.classify import find_recordings
 from earshot.cli import TRAINING_COMMANDS, main
 
 
@@ -50,3 +52,13 @@ def test_without_a_checkout_help_lists_what_there_is(capsys: pytest.CaptureFixtu
     listed = capsys.readouterr().out
     assert "\n    classify" in listed
     assert "pretrain" not in listed
+
+
+def test_a_folder_holds_the_recordings_of_people_not_of_systems(tmp_path: Path) -> None:
+    names = ("a.wav", "b/c.WAVE", "b/.hidden.wav", "._a.wav", "__MACOSX/a.wav", "@eaDir/a.wav")
+    for name in (*names, "$RECYCLE.BIN/a.mp3", ".Trash-1000/a.mp3", ".git/a.wav", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = list(find_recordings([tmp_path, tmp_path / ".git" / "a.wav"]))
+    expected = ("a.wav", "b/c.WAVE", ".git/a.wav")  # what is named itself is meant
+    assert found == [tmp_path / name for name in expected]

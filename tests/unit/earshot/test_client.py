@@ -141,7 +141,8 @@ def test_a_card_to_come_is_understood() -> None:
     metrics = {"protocol": "held out", "command": "earshot evaluate", "date": "2030-01-01"}
     metrics |= {"overall": scores, "by_corpus": {}, "accuracy_fp32": None}
     metrics |= {"expected_calibration_error": 0}
-    model = {"task": "emotion", "name": "hann", "status": "loaded", "metrics": metrics}
+    model = {"task": "emotion", "name": "hann", "is_default": True, "status": "loaded"}
+    model |= {"metrics": metrics}
     with replies(Reply(200, json.dumps({"models": [model]}))) as server:
         [found] = Client(server.address).models()
     assert found.metrics is not None
@@ -297,3 +298,32 @@ def test_no_service_at_all_is_an_error_of_the_transport(classify: Classify) -> N
 def test_a_path_that_is_not_there_is_an_error_of_the_system(classify: Classify) -> None:
     with pytest.raises(FileNotFoundError):
         classify("http://127.0.0.1:1", "no/such/file.wav")
+
+
+def stream_waiting(address: str, retries: int) -> None:
+    with Client(address, retries=retries) as client:
+        list(client.stream("urban-sound", [], sample_rate=16_000))
+
+
+def stream_awaiting(address: str, retries: int) -> None:
+    async def ask() -> None:
+        async with AsyncClient(address, retries=retries) as client:
+            async for _ in client.stream("urban-sound", [], sample_rate=16_000):
+                pass
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("stream", [stream_waiting, stream_awaiting])
+def test_a_stream_is_opened_again_where_the_service_is_busy(
+    stream: Callable[[str, int], None],
+) -> None:
+    missing = Reply(404, json.dumps({**json.loads(BUSY.body), "status": 404, "title": "None"}))
+    with replies(BUSY, BUSY, missing) as server:
+        with pytest.raises(EarshotError, match="None: too much"):
+            stream(server.address, 3)
+        assert len(server.bodies) == 3
+    with replies(BUSY, BUSY) as server:
+        with pytest.raises(EarshotError, match="Busy: too much"):
+            stream(server.address, 1)
+        assert len(server.bodies) == 2

@@ -6,11 +6,15 @@ from earshot.output_formats import (
     Failure,
     Result,
     Success,
+    format_audacity,
     format_csv,
     format_json,
+    format_raven,
     format_table,
+    format_timeline,
+    format_timeline_csv,
 )
-from earshot.schemas import AudioInfo, CheckpointRef, Classification, RankedLabel
+from earshot.schemas import AudioInfo, CheckpointRef, Classification, RankedLabel, Segment
 
 SIREN = Classification(
     task="urban-sound",
@@ -74,3 +78,52 @@ def test_answers_are_written_as_they_come() -> None:
         while "a, b.wav" not in written:
             written += next(text)
         assert next(results) is RESULTS[1]
+
+
+HOUR = SIREN.model_copy(
+    update={
+        "segments": [
+            Segment(start=0, end=59.96, label="siren", probability=0.9),
+            Segment(start=59.96, end=3540.25, label=None, reason="silent", probability=0),
+            Segment(start=3540.25, end=3600, label="dog_bark", probability=0.5),
+        ]
+    }
+)
+LONG: list[Result] = [Success("hour.flac", HOUR), Failure("bad.wav", "no"), Success("a.wav", SIREN)]
+
+
+def test_a_timeline_has_a_line_for_each_segment_in_hours() -> None:
+    assert "".join(format_timeline(LONG)).splitlines() == [
+        "file       start      end        label         probability",
+        "hour.flac  0:00:00.0  0:01:00.0  siren         90.0%",
+        "hour.flac  0:01:00.0  0:59:00.2  none: silent  0.0%",
+        "hour.flac  0:59:00.2  1:00:00.0  dog_bark      50.0%",
+        "a.wav      0:00:00.0  0:00:02.0  siren         93.1%",
+    ]
+
+
+def test_a_timeline_in_csv_has_seconds_and_what_failed() -> None:
+    assert "".join(format_timeline_csv(LONG)).splitlines() == [
+        "file,start,end,label,probability,reason,error",
+        "hour.flac,0.0,59.96,siren,0.9,,",
+        "hour.flac,59.96,3540.25,,0.0,silent,",
+        "hour.flac,3540.25,3600.0,dog_bark,0.5,,",
+        "bad.wav,,,,,,no",
+        "a.wav,0.0,2.0,siren,0.9312,,",
+    ]
+
+
+def test_labels_for_audacity_are_those_that_there_are() -> None:
+    assert "".join(format_audacity(LONG[:1])) == (
+        "0.000000\t59.960000\tsiren\n3540.250000\t3600.000000\tdog_bark\n"
+    )
+
+
+def test_a_selection_table_for_raven_has_a_row_for_each_label() -> None:
+    rows = list(csv.DictReader(io.StringIO("".join(format_raven(LONG))), delimiter="\t"))
+    assert [row["Selection"] for row in rows] == ["1", "2", "3"]
+    assert [row["Label"] for row in rows] == ["siren", "dog_bark", "siren"]
+    assert [row["Begin File"] for row in rows] == ["hour.flac", "hour.flac", "a.wav"]
+    assert (rows[1]["Begin Time (s)"], rows[1]["End Time (s)"]) == ("3540.25", "3600.0")
+    assert (rows[1]["Low Freq (Hz)"], rows[1]["High Freq (Hz)"]) == ("0", "8000.0")
+    assert (rows[1]["View"], rows[1]["Channel"]) == ("Spectrogram 1", "1")
