@@ -1,6 +1,8 @@
 """Corpora that come with a table of their recordings, and one loader for all of them."""
 
+import codecs
 import csv
+import io
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +56,7 @@ class TableCorpus(Corpus):
         for line, row in _read_rows(table, columns, self.delimiter):
             if folds is not None and row[self.fold] not in folds:
                 continue
-            path = audio / self.file.format_map(row)
+            path = _in_any_case(audio / self.file.format_map(row))
             label = row[self.label] if self.labels is None else self.labels.get(row[self.label])
             if label is None:
                 raise CorpusError(
@@ -81,7 +83,7 @@ def _read_rows(
     """Yield (line number, row) of a table; raise CorpusError where it is not as expected."""
     if not path.is_file():
         raise CorpusError(f"{path}: not found")
-    with path.open(newline="", encoding="utf-8") as file:
+    with io.StringIO(_read_text(path), newline="") as file:
         reader = csv.DictReader(file, delimiter=delimiter)
         missing = [column for column in columns if column not in (reader.fieldnames or ())]
         if missing:
@@ -94,6 +96,26 @@ def _read_rows(
             if empty:
                 raise CorpusError(f"{path}, line {reader.line_num}: no value for {empty[0]}")
             yield reader.line_num, values
+
+
+def _read_text(path: Path) -> str:
+    """Return the text of a table; raise CorpusError where it is not in UTF-8."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            found = "it is in UTF-16"
+        else:
+            line = content.count(b"\n", 0, error.start) + 1
+            found = f"the byte 0x{content[error.start]:02x} in line {line} is not, as in cp1252"
+        raise CorpusError(f"{path}: a table has to be in UTF-8; {found}") from None
+
+
+def _in_any_case(path: Path) -> Path:
+    """Return a file as it is called: some systems change the suffix into upper case."""
+    others = (path.with_suffix(change(path.suffix)) for change in (str.lower, str.upper))
+    return next((found for found in (path, *others) if found.is_file()), path)
 
 
 URBANSOUND8K = TableCorpus(

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from earshot.audio_formats import AUDIO_SUFFIXES
-from training.corpora.labeled_recording import CorpusError, LabeledRecording, is_hidden
+from earshot.audio_formats import AUDIO_SUFFIXES, is_hidden, is_recording
+from training.corpora.labeled_recording import CorpusError, LabeledRecording
 
 CORPUS = "folders"
 LICENCE = "not stated"
+_SIDES = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
 _LAYOUT = "expected <label>/<file> or <label>/<speaker or session>/<file>"
 
 
@@ -18,11 +19,12 @@ def load_folders(root: Path) -> list[LabeledRecording]:
     same group under every label. A file directly in the label's folder is a group of its own.
     Folds are the groups.
 
-    Files with one of `AUDIO_SUFFIXES` count, in upper or lower case; hidden ones do not.
+    Files count that `is_recording`.
     Links to folders elsewhere are followed, links back into `root` are not.
 
     Raises:
-        CorpusError: `root` is no folder, has fewer than two labels, or a label has no recording.
+        CorpusError: `root` is no folder, has fewer than two labels, a label has no recording, or
+            the folders are no labels but the sides of a split.
     """
     if not root.is_dir():
         raise CorpusError(f"{root}: no such folder; {_LAYOUT}")
@@ -32,6 +34,12 @@ def load_folders(root: Path) -> list[LabeledRecording]:
     if len(labels) == 1:
         raise CorpusError(
             f"{root}: {labels[0].name} is the only label, at least two are needed; {_LAYOUT}"
+        )
+    if all(label.name.lower() in _SIDES for label in labels):
+        sides = " and ".join(label.name for label in labels)
+        raise CorpusError(
+            f"{root}: {sides} are sides of a split, not labels; give a folder with <label>/ in it, "
+            "with the recordings of all sides: what is held out is chosen by speaker or session"
         )
     return [recording for label in labels for recording in _labeled(label, root)]
 
@@ -63,7 +71,7 @@ def _files(folder: Path, root: Path, entered: set[Path]) -> Iterator[Path]:
         return
     entered.add(folder.resolve())
     for path in _visible(folder):
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.is_dir():
+        if is_recording(Path(path.name)) and not path.is_dir():
             if not path.is_file():
                 raise CorpusError(f"{path}: not a file, or a link to one that does not exist")
             yield path

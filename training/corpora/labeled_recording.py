@@ -39,8 +39,3 @@ class Corpus(ABC):
     @abstractmethod
     def load(self, root: Path) -> list[LabeledRecording]:
         """Read the corpus whose folder is `root`; raise CorpusError where it is not as expected."""
-
-
-def is_hidden(path: Path) -> bool:
-    """Return whether a file belongs to the system: `._x.wav`, `.DS_Store`, `__MACOSX/x.wav`."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)

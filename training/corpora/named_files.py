@@ -2,11 +2,13 @@
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.corpora.labeled_recording import Corpus, CorpusError, LabeledRecording, is_hidden
+from earshot.audio_formats import is_hidden
+from training.corpora.labeled_recording import Corpus, CorpusError, LabeledRecording
 
 log = logging.getLogger(__name__)
 
@@ -16,14 +18,16 @@ class NamedFilesCorpus(Corpus):
     """A corpus without a table of its own."""
 
     glob: str
-    """finds the recordings below the folder"""
+    """finds the recordings below the folder, whatever the case of their suffix"""
     pattern: str
-    """matches a whole path below the folder; its group `label` is a key of `labels`, `group` a
-    speaker or source, and `fold` the fold, where that is not `group`"""
+    """matches a whole path below the folder, its suffix in lower case; its group `label` is a key
+    of `labels`, `group` a speaker or source, and `fold` the fold, where that is not `group`"""
     example: str
     """a path that matches, for messages"""
     labels: Mapping[str, str | None]
     """code in the path (in lower case where cases vary) -> label; None: left out"""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """pattern of a whole path -> what such files are, which are left out"""
     misnamed: Mapping[str, str] = field(default_factory=dict)
     """file names of the official download that break its own rule -> what they should be"""
 
@@ -33,19 +37,32 @@ class NamedFilesCorpus(Corpus):
         A file that the official download is known to misname is read as what it should be
         called, and told as a warning.
 
-        Raises CorpusError when there are no recordings, or a path is not like `example`.
+        Raises CorpusError when there are no recordings, all are left out, or a path is not like
+        `example`.
         """
-        paths = sorted(p for p in root.glob(self.glob) if not is_hidden(p.relative_to(root)))
+        glob = re.sub(r"\.wav$", ".[wW][aA][vV]", self.glob)
+        paths = sorted(p for p in root.glob(glob) if not is_hidden(p.relative_to(root)))
         if not paths:
             raise CorpusError(f"{root}: no recordings found (looked for {self.glob})")
-        read = (self._read(root, path) for path in paths)
-        return [recording for recording in read if recording is not None]
+        left_out: Counter[str] = Counter()
+        read = [self._read(root, path, left_out) for path in paths]
+        for what, count in left_out.items():
+            log.warning("%s: left out %d files: %s", root, count, what)
+        recordings = [recording for recording in read if recording is not None]
+        if not recordings:
+            raise CorpusError(f"{root}: all of its {len(paths)} recordings are left out")
+        return recordings
 
-    def _read(self, root: Path, path: Path) -> LabeledRecording | None:
-        name = self.misnamed.get(path.name, path.name)
-        if name != path.name:
+    def _read(self, root: Path, path: Path, left_out: Counter[str]) -> LabeledRecording | None:
+        found = path.with_suffix(path.suffix.lower()).name
+        name = self.misnamed.get(found, found)
+        if name != found:
             log.warning("%s is misnamed in the official download: read as %s", path, name)
         relative = path.relative_to(root).with_name(name).as_posix()
+        for pattern, what in self.others.items():
+            if re.fullmatch(pattern, relative):
+                left_out[what] += 1
+                return None
         match = re.fullmatch(self.pattern, relative)
         code = match["label"] if match else ""
         code = code if code in self.labels else code.lower()
@@ -77,8 +94,9 @@ NAMED_FILES_CORPORA = (
         licence="CC BY-NC-SA 4.0",
         citation="Livingstone and Russo, PLoS ONE 13(5), 2018; the speech of actors, English",
         glob="Actor_*/*.wav",
-        pattern=r"Actor_\d\d/\d\d-\d\d-(?P<label>\d\d)-\d\d-\d\d-\d\d-(?P<group>\d\d)\.wav",
+        pattern=r"Actor_(?P<group>\d\d)/03-01-(?P<label>\d\d)-\d\d-\d\d-\d\d-(?P=group)\.wav",
         example="Actor_12/03-01-05-01-02-01-12.wav",
+        others={r"Actor_(\d\d)/03-02-\d\d-\d\d-\d\d-\d\d-\1\.wav": "songs, which are not speech"},
         labels={
             "01": "neutral",
             "02": "neutral",  # calm
@@ -135,7 +153,7 @@ NAMED_FILES_CORPORA = (
         licence="research only",
         citation="Latif et al., FIT 2018; from talk shows, not acted, Urdu",
         glob="*/*.wav",
-        pattern=r"(?P<label>[A-Za-z]+)/(?P<group>S[MF]\d+)_\w+\.wav",
+        pattern=r"(?P<label>[A-Za-z]+)/(?P<group>S[MF]\d+)_F\d+_[A-Z]+\d+\.wav",
         example="Angry/SM1_F10_A010.wav",
         labels={"angry": "angry", "happy": "happy", "neutral": "neutral", "sad": "sad"},
     ),
@@ -237,7 +255,7 @@ NAMED_FILES_CORPORA = (
         folder="GTZAN",
         licence="none stated, commonly used for research",
         citation="Tzanetakis and Cook, IEEE Trans. Speech and Audio Processing 10(5), 2002",
-        glob="genres*/*/*.[aw]*",
+        glob="genres*/*/*.[aAwW]*",
         pattern=r"genres\w*/(?P<label>[a-z]+)/(?P<group>(?P=label)\.000(?P<fold>\d)\d)\.(?:wav|au)",
         example="genres_original/jazz/jazz.00054.wav",
         labels={genre: genre for genre in _GTZAN_GENRES},

@@ -1,6 +1,7 @@
 """Loaders on generated trees in the official layouts."""
 
 import logging
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -326,7 +327,79 @@ def test_files_of_the_system_are_no_recordings(name: str, tmp_path: Path) -> Non
         touch(path.parent, f"._{path.name}", ".DS_Store")
         relative = path.relative_to(root).as_posix()
         touch(root, f"__MACOSX/{relative}", f"__MACOSX/._{path.name}")
+        for folder in ("@eaDir", "$RECYCLE.BIN", ".Trash-1000", "System Volume Information"):
+            touch(path.parent, f"{folder}/{path.name}")
+            touch(root, f"{folder}/{relative}")
     assert len(load_corpora(tmp_path, [name])) == len(expected)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_suffixes_in_upper_case_are_read(name: str, tmp_path: Path) -> None:
+    make, expected = LAYOUTS[name]
+    root = tmp_path / CORPORA[name].folder
+    make(root)
+    for path in [path for path in root.rglob("*.*") if path.suffix in (".wav", ".au")]:
+        path.rename(path.with_suffix(path.suffix.upper()))
+    recordings = load_corpora(tmp_path, [name])
+    assert [(each.label, each.group) for each in recordings] == [
+        tuple(row)[1:3] for row in expected
+    ]
+    assert all(each.path.is_file() for each in recordings)
+
+
+def test_songs_of_ravdess_are_left_out_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "RAVDESS"
+    touch(root, *(f"Actor_17/03-0{channel}-05-01-02-01-17.wav" for channel in (1, 2)))
+    [speech] = load_corpora(tmp_path, ["ravdess"])
+    assert speech.path.name == "03-01-05-01-02-01-17.wav"
+    assert [record.message for record in caplog.records] == [
+        f"{root}: left out 1 files: songs, which are not speech"
+    ]
+    speech.path.unlink()
+    with pytest.raises(CorpusError, match="RAVDESS: all of its 1 recordings are left out"):
+        load_corpora(tmp_path, ["ravdess"])
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("ravdess", "Actor_17/03-01-05-01-02-01-17 (1).wav"),
+        ("ravdess", "Actor_17/03-01-05-01-02-01-17_copy.wav"),
+        ("ravdess", "Actor_16/03-01-05-01-02-01-17.wav"),
+        ("urdu", "Angry/SM1_F10_A010_copy.wav"),
+        ("urdu", "Angry/SM1_F10_A010 (1).wav"),
+        ("cremad", "AudioWAV/1001_DFA_ANG_XX copy.wav"),
+        ("emodb", "wav/03a01Fa (2).wav"),
+    ],
+)
+def test_copies_are_refused_by_their_names(name: str, path: str, tmp_path: Path) -> None:
+    touch(tmp_path / CORPORA[name].folder, path)
+    with pytest.raises(CorpusError, match=rf"{re.escape(path)}: expected a name like"):
+        load_corpora(tmp_path, [name])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "message"),
+    [
+        ("utf-8-sig", None),
+        ("utf-16", "a table has to be in UTF-8; it is in UTF-16$"),
+        ("cp1252", r"a table has to be in UTF-8; the byte 0xfc in line 2 is not, as in cp1252$"),
+    ],
+)
+def test_tables_are_in_utf_8(encoding: str, message: str | None, tmp_path: Path) -> None:
+    root = tmp_path / "ESC-50-master"
+    touch(root, "audio/tür.wav")
+    text = "filename,fold,category,src_file\ntür.wav,1,dog,7\n"
+    write(root, "meta/esc50.csv", "")
+    (root / "meta/esc50.csv").write_bytes(text.encode(encoding))
+    if message is None:
+        [found] = load_corpora(tmp_path, ["esc50"])
+        assert found.path.name == "tür.wav"
+    else:
+        with pytest.raises(CorpusError, match=rf"esc50\.csv: {message}"):
+            load_corpora(tmp_path, ["esc50"])
 
 
 NAMED = {name: layout for name, layout in LAYOUTS.items() if hasattr(CORPORA[name], "pattern")}

@@ -71,7 +71,9 @@ def test_only_visible_files_of_known_kinds_count(tmp_path: Path) -> None:
     touch(
         tmp_path,
         *("a/1.WAV", "a/2.Mp3", "a/3.mp4", "a/notes.txt", "a/wav", "a/.1.wav", "a/.git/1.wav"),
-        *("b/1.ogg", ".hidden/1.wav", "README.md"),
+        *("b/1.ogg", ".hidden/1.wav", "README.md", "a/._4.wav", "b/@eaDir/1.wav"),
+        *("$RECYCLE.BIN/1.wav", "__MACOSX/1.wav", "a/.Trash-1000/1.wav", "a/Thumbs.db"),
+        *("c/1.wave", "c/2.AIFC", "c/3.mka", "c/4.weba"),
     )
     (tmp_path / "b/folder.wav").mkdir()
     touch(tmp_path, "b/folder.wav/2.webm")
@@ -81,6 +83,7 @@ def test_only_visible_files_of_known_kinds_count(tmp_path: Path) -> None:
         ("a/3.mp4", "a", "a/3.mp4"),
         ("b/1.ogg", "b", "b/1.ogg"),
         ("b/folder.wav/2.webm", "b", "folder.wav"),
+        *((f"c/{name}", "c", f"c/{name}") for name in ("1.wave", "2.AIFC", "3.mka", "4.weba")),
     ]
 
 
@@ -121,6 +124,10 @@ def one_label(root: Path) -> None:
     touch(root, "dog/1.wav", "dog/anna/2.wav")
 
 
+def sides(root: Path) -> None:
+    touch(root, "train/dog/1.wav", "Test/dog/2.wav")
+
+
 def no_labels(root: Path) -> None:
     touch(root, "dog.wav", ".git/1.wav")
 
@@ -141,6 +148,7 @@ def broken_link(root: Path) -> None:
         (lambda root: None, r"own: no such folder; expected <label>/<file> or <label>/<speaker"),
         (lambda root: root.touch(), r"own: no such folder"),
         (no_labels, r"own: no folders in it, so no labels; expected <label>/<file>"),
+        (sides, r"own: Test and train are sides of a split, not labels; give a folder with <label"),
         (one_label, r"own: dog is the only label, at least two are needed; expected <label>"),
         (empty_label, r"own/cat: no recordings in this label's folder \(known: \.aac .* \.webm\)"),
         (broken_link, r"own/cat/2\.wav: not a file, or a link to one that does not exist"),
