@@ -1,5 +1,6 @@
 """The labelled recordings of a task, and the split and decoded data of one training."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,9 @@ from training.splits import (
     require_learnable,
 )
 from training.tasks import TASKS, Task
-from training.waveforms import Waveforms, decode_all, readable
+from training.waveforms import Waveforms, decode_all, group_copies, readable
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class DataSource:
     path: Path
     folder_per_label: bool = False
     """whether `path` holds one folder for each label; see `training.corpora.folders`"""
+    left_out: tuple[str, ...] = ()
+    """corpora of the task that are not read"""
 
     def load(self, task: str) -> tuple[list[LabeledRecording], tuple[str, ...]]:
         """Return the recordings, and the labels in the order of the network's outputs.
@@ -37,7 +42,8 @@ class DataSource:
             recordings = load_folders(self.path)
             return recordings, tuple(sorted({recording.label for recording in recordings}))
         task_spec = self._task(task)
-        recordings = load_corpora(self.path, task_spec.corpora)
+        corpora = [name for name in task_spec.corpora if name not in self.left_out]
+        recordings = load_corpora(self.path, corpora)
         require_labels(recordings, task_spec.labels)
         return recordings, task_spec.labels
 
@@ -100,6 +106,7 @@ def prepare(
         unlabelled: those that share a group with a labelled one are left out.
 
     Raises:
+        CorpusError: no recording can be decoded, or the same audio is in different groups.
         SplitError: a side is empty, or a label cannot be both learned and measured.
         OSError: the cache cannot be written.
     """
@@ -109,6 +116,12 @@ def prepare(
     others = [recording for recording in unlabelled if recording.group not in groups]
     waveforms = decode_all([*recordings, *others], sample_rate=sample_rate, cache=cache)
     usable = readable(recordings, waveforms)
+    if not usable:
+        raise CorpusError(
+            f"none of the {len(recordings)} recordings could be decoded, such as "
+            f"{recordings[0].path}; the warnings say why"
+        )
+    _require_no_leak(usable, waveforms)
     split = hold_out(usable, folds)
     require_learnable(split)
     return TrainingData(
@@ -117,3 +130,18 @@ def prepare(
         skipped=len(recordings) - len(usable),
         unlabelled=readable(others, waveforms),
     )
+
+
+def _require_no_leak(recordings: Sequence[LabeledRecording], waveforms: Waveforms) -> None:
+    """Tell how many recordings are copies; raise CorpusError where one is in another group."""
+    copies = group_copies(recordings, waveforms)
+    for group in copies:
+        other = next((each for each in group if each.group != group[0].group), None)
+        if other is not None:
+            raise CorpusError(
+                f"{group[0].path} and {other.path} hold the same audio in different groups "
+                f"({group[0].group}, {other.group}): one would be learned and the other measured. "
+                "Remove one, or put both into one group"
+            )
+    count = sum(len(group) - 1 for group in copies)
+    log.log(logging.WARNING if count else logging.INFO, "%d recordings are copies of others", count)

@@ -1,18 +1,32 @@
 """Splits in which no speaker, fold or source recording is on both sides."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
 
 from training.corpora import CorpusError, LabeledRecording
+from training.corpora.csv_tables import URBANSOUND8K
 from training.tasks import TASKS
 
 Folds = Mapping[str, Sequence[str]]
 """corpus -> folds or speakers"""
 
-_HELD_OUT_FRACTION = 0.2
+log = logging.getLogger(__name__)
+
+_DRAWN_FROM = 5
+"""folds of which one is held out where nobody has named any: a fifth of the recordings"""
+_OFFICIAL_FOLDS = 10
+"""of UrbanSound8K"""
+_ATTEMPTS = 10
+"""at a split with every label on both sides, each by another seed"""
+_ADVICE = (
+    "Add recordings of another speaker or session, name what to hold out (--hold-out CORPUS:FOLD), "
+    "or leave the label out"
+)
 
 
 class SplitError(ValueError):
@@ -80,19 +94,126 @@ def held_out_of_all_tasks(recordings: Sequence[LabeledRecording], seed: int) -> 
 def draw_folds(recordings: Sequence[LabeledRecording], seed: int) -> dict[str, tuple[str, ...]]:
     """Draw about a fifth of the folds (or speakers) to hold out, where nobody has named any.
 
-    Raises SplitError when there are fewer than two.
+    The labels are as frequent on both sides as can be, and each is on both.
+
+    Raises SplitError when there are fewer than two folds, a label has recordings of one group
+    only, or no draw has every label on both sides.
     """
-    folds = sorted({(recording.corpus, recording.fold) for recording in recordings})
-    if len(folds) < 2:
+    units = {(recording.corpus, recording.fold) for recording in recordings}
+    if len(units) < 2:
         raise SplitError(
-            f"nothing can be held out: all recordings are of one fold or speaker {folds}"
+            f"nothing can be held out: all recordings are of one fold or speaker {sorted(units)}"
         )
-    count = max(1, round(_HELD_OUT_FRACTION * len(folds)))
-    drawn = np.random.default_rng(seed).permutation(len(folds))[:count]
-    held_out: dict[str, tuple[str, ...]] = {}
-    for corpus, fold in sorted(folds[i] for i in drawn):
-        held_out[corpus] = (*held_out.get(corpus, ()), fold)
-    return held_out
+    require_groups(recordings)
+    one_sided: set[str] = set()
+    for count in range(min(_DRAWN_FROM, len(units)), 1, -1):
+        for attempt in range(_ATTEMPTS):
+            for folds in _stratified(recordings, count, seed + attempt):
+                missing = _one_sided_labels(hold_out(recordings, folds), recordings)
+                if not missing:
+                    return folds
+                one_sided |= missing
+    raise SplitError(
+        "no drawn split has every label both to learn from and to measure: "
+        f"{_describe(one_sided, recordings)}. {_ADVICE}"
+    )
+
+
+def k_folds(
+    recordings: Sequence[LabeledRecording], count: int, seed: int
+) -> list[dict[str, tuple[str, ...]]]:
+    """Part all folds (or speakers) into sets to hold out in turn, with labels alike frequent.
+
+    Args:
+        recordings: of which each is held out once.
+        count: of the sets.
+        seed: of the draw.
+
+    Raises SplitError when a label would be missing on one side of one of the splits.
+    """
+    units = {(recording.corpus, recording.fold) for recording in recordings}
+    if not 2 <= count <= len(units):
+        raise SplitError(
+            f"--folds {count}: from 2 to {len(units)} are possible, for the recordings are of "
+            f"{len(units)} official folds, speakers or sessions, which stay together"
+        )
+    require_groups(recordings)
+    one_sided: set[str] = set()
+    for attempt in range(_ATTEMPTS):
+        drawn = _stratified(recordings, count, seed + attempt)
+        missing = {
+            label
+            for folds in drawn
+            for label in _one_sided_labels(hold_out(recordings, folds), recordings)
+        }
+        if len(drawn) == count and not missing:
+            return drawn
+        one_sided |= missing
+    raise SplitError(
+        f"--folds {count}: a label would be missing from some of the folds: "
+        f"{_describe(one_sided, recordings)}. Ask for fewer folds. {_ADVICE}"
+    )
+
+
+def official_folds(recordings: Sequence[LabeledRecording]) -> list[dict[str, tuple[str, ...]]]:
+    """Return UrbanSound8K's folds, to be held out in turn; raise SplitError for other recordings.
+
+    Those that the data lacks are left out with a warning.
+    """
+    name = URBANSOUND8K.name
+    others = {recording.corpus for recording in recordings} - {name}
+    if others:
+        raise SplitError(
+            f"--folds official are those of {name}, and these recordings are of "
+            f"{', '.join(sorted(others))}; ask for a number, such as --folds 5"
+        )
+    numbers = sorted({int(recording.fold) for recording in recordings})
+    if len(numbers) < _OFFICIAL_FOLDS:
+        log.warning(
+            "only %d of the %d official folds are here: %s",
+            len(numbers),
+            _OFFICIAL_FOLDS,
+            ", ".join(map(str, numbers)),
+        )
+    return [{name: (str(number),)} for number in numbers]
+
+
+def _stratified(
+    recordings: Sequence[LabeledRecording], count: int, seed: int
+) -> list[dict[str, tuple[str, ...]]]:
+    """Part the folds (or speakers) of all corpora by labels; sets that came out empty are none."""
+    units = [(recording.corpus, recording.fold) for recording in recordings]
+    names = sorted(set(units))
+    number = {unit: index for index, unit in enumerate(names)}
+    labels = [recording.label for recording in recordings]
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    parts = []
+    groups = np.array([number[unit] for unit in units])
+    for _, test in splitter.split(np.zeros((len(labels), 1)), labels, groups):
+        held_out: dict[str, tuple[str, ...]] = {}
+        for corpus, fold in (names[i] for i in np.unique(groups[test])):
+            held_out[corpus] = (*held_out.get(corpus, ()), fold)
+        if held_out:
+            parts.append(held_out)
+    order = np.random.default_rng(seed).permutation(len(parts))
+    return [parts[i] for i in order]
+
+
+def _one_sided_labels(split: Split, recordings: Sequence[LabeledRecording]) -> set[str]:
+    """Return the labels that are not on both sides of a split of `recordings`."""
+    learned = {recording.label for recording in split.train}
+    measured = {recording.label for recording in split.test}
+    return {recording.label for recording in recordings} - (learned & measured)
+
+
+def _describe(labels: Collection[str], recordings: Sequence[LabeledRecording]) -> str:
+    """Name the folds or speakers of each label; of many, the first."""
+    parts = []
+    for label in sorted(labels):
+        folds = sorted({each.fold for each in recordings if each.label == label})
+        more = ", ..." if len(folds) > 4 else ""
+        parts.append(f"{label} ({', '.join(folds[:4])}{more})")
+    return "; ".join(parts)
 
 
 def require_labels(recordings: Sequence[LabeledRecording], labels: Collection[str]) -> None:
@@ -141,4 +262,33 @@ def require_learnable(split: Split) -> None:
         raise SplitError(
             f"labels that are held out with nothing left to learn them from: {named}. "
             "Hold out other folds or speakers"
+        )
+
+
+def require_measured(split: Split, recordings: Sequence[LabeledRecording]) -> None:
+    """Check, before a long run, that each label is measured where its corpus is.
+
+    A label that no recording of the held-out corpora has cannot be measured on them: that is a
+    warning, as where a corpus is held out that lacks one of the task's labels.
+
+    Args:
+        split: of `recordings`.
+        recordings: of both sides.
+
+    Raises SplitError when a label is not on the held-out side, and could be.
+    """
+    measured = {recording.label for recording in split.test}
+    corpora = {recording.corpus for recording in split.test}
+    unmeasured = {recording.label for recording in recordings} - measured
+    there = [each for each in recordings if each.corpus in corpora and each.label in unmeasured]
+    if there:
+        labels = {recording.label for recording in there}
+        raise SplitError(
+            "labels that no held-out recording has, so that nothing would tell how well they are "
+            f"found: {_describe(labels, there)}. Hold out one of these folds or speakers too "
+            "(--hold-out CORPUS:FOLD), or leave the label out"
+        )
+    if unmeasured:
+        log.warning(
+            "not measured, for no held-out corpus has it: %s", ", ".join(sorted(unmeasured))
         )

@@ -10,9 +10,12 @@ from training.splits import (
     SplitError,
     draw_folds,
     hold_out,
+    k_folds,
+    official_folds,
     require_groups,
     require_labels,
     require_learnable,
+    require_measured,
 )
 
 
@@ -83,6 +86,81 @@ def test_a_fifth_of_the_folds_is_drawn_by_the_seed() -> None:
 def test_one_speaker_cannot_be_split() -> None:
     with pytest.raises(SplitError, match="one fold or speaker"):
         draw_folds([clip("tess", "tess:oaf", "oaf", i) for i in range(5)], seed=0)
+
+
+def sessions(**groups: str) -> list[LabeledRecording]:
+    """Recordings of own folders: label -> the sessions it was recorded in, a letter each."""
+    return [
+        clip("folders", f"folders:{group}", group, number, label)
+        for label, letters in groups.items()
+        for group in letters
+        for number in range(4)
+    ]
+
+
+@given(st.integers(0, 50))
+def test_a_drawn_split_has_each_label_on_both_sides_and_alike_frequent(seed: int) -> None:
+    # One in ten is rare: of ten draws that look at groups alone, four have it on one side.
+    table = sessions(often="abcdefghijklmnopqr", rare="st")
+    split = hold_out(table, draw_folds(table, seed))
+    assert {each.label for each in split.test} == {each.label for each in split.train}
+    assert 12 <= len(split.test) <= 20
+
+
+def test_a_label_that_no_draw_can_measure_says_what_to_do() -> None:
+    # Every session has two of the three: whatever is held out, one label is on one side.
+    table = sessions(purr="ab", knock="bc", hum="ac")
+    with pytest.raises(
+        SplitError,
+        match=r"has every label both .*: hum \(a, c\); knock \(b, c\); purr \(a, b\)\. Add rec",
+    ):
+        draw_folds(table, seed=0)
+    with pytest.raises(SplitError, match=r"one group only .*: hum: folders:a of folders"):
+        draw_folds(sessions(purr="ab", hum="a"), seed=0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_k_folds_hold_everything_out_once_with_every_label(seed: int) -> None:
+    table = sessions(often="abcdefghijkl", rare="mnop")
+    folds = k_folds(table, 4, seed)
+    assert len(folds) == 4
+    names = [name for fold in folds for name in fold["folders"]]
+    assert sorted(names) == sorted("abcdefghijklmnop")
+    for fold in folds:
+        assert sum(name in "mnop" for name in fold["folders"]) == 1
+        require_measured(hold_out(table, fold), table)
+    assert k_folds(table, 4, seed) == folds
+
+
+def test_folds_that_cannot_be_say_what_can() -> None:
+    table = sessions(purr="abc", knock="cde", hum="de")
+    with pytest.raises(SplitError, match="--folds 6: from 2 to 5 are possible"):
+        k_folds(table, 6, seed=0)
+    with pytest.raises(SplitError, match=r"--folds 3: a label would be missing .*hum \(d, e\)"):
+        k_folds(table, 3, seed=0)
+
+
+def test_official_folds_are_those_of_urbansound8k(caplog: pytest.LogCaptureFixture) -> None:
+    table = [clip("urbansound8k", f"freesound:{i}", str(i)) for i in range(1, 11)]
+    assert official_folds(table) == [{"urbansound8k": (str(i),)} for i in range(1, 11)]
+    assert not caplog.messages
+    assert official_folds(table[1:3]) == [{"urbansound8k": ("2",)}, {"urbansound8k": ("3",)}]
+    assert "only 2 of the 10 official folds are here: 2, 3" in caplog.messages
+    with pytest.raises(SplitError, match=r"these recordings are of folders; .* --folds 5"):
+        official_folds(sessions(purr="ab"))
+
+
+def test_a_label_that_would_not_be_measured_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    table = sessions(purr="abc", knock="bc")
+    require_measured(hold_out(table, {"folders": ["b"]}), table)
+    with pytest.raises(
+        SplitError, match=r"no held-out recording has, .*: knock \(b, c\)\. Hold out one of these"
+    ):
+        require_measured(hold_out(table, {"folders": ["a"]}), table)
+    # A corpus without the label can be held out: that is no fault of the split.
+    table += [clip("emodb", "emodb:03", "03", label="purr")]
+    require_measured(hold_out(table, {"emodb": ["03"]}), table)
+    assert caplog.messages == ["not measured, for no held-out corpus has it: knock"]
 
 
 def said(label: str, group: str) -> LabeledRecording:
