@@ -33,12 +33,48 @@ def fit_logistic(
     model = LogisticRegression(C=_INVERSE_PENALTY, max_iter=500)
     fractions = np.asarray(weights) / np.sum(weights)
     model.fit(scaler.transform(embeddings), y_true, sample_weight=fractions * len(y_true))
+    coefficients, intercepts = plain_weights(model, classes)
+    coefficients /= scaler.scale_
+    intercepts -= coefficients @ scaler.mean_
+    return coefficients.astype(np.float32), intercepts.astype(np.float32)
+
+
+def plain_weights(
+    model: LogisticRegression, classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weights of a fitted model, for each of `classes`, as `fit_logistic` does."""
     coefficients, intercepts = model.coef_, model.intercept_
     if len(model.classes_) == 2:  # of two, sklearn gives the second alone
         coefficients = np.concatenate([-coefficients, coefficients]) / 2
         intercepts = np.concatenate([-intercepts, intercepts]) / 2
-    of_all = np.zeros((classes, embeddings.shape[1]), np.float32)
-    biases = np.full(classes, -np.inf, np.float32)
-    of_all[model.classes_] = coefficients / scaler.scale_
-    biases[model.classes_] = intercepts - (coefficients / scaler.scale_) @ scaler.mean_
+    of_all, biases = np.zeros((classes, coefficients.shape[1])), np.full(classes, -np.inf)
+    of_all[model.classes_], biases[model.classes_] = coefficients, intercepts
     return of_all, biases
+
+
+def fit_log_odds(
+    inside: NDArray[np.float32],
+    outside: NDArray[np.float32],
+    inside_weights: NDArray[np.float64],
+    outside_weights: NDArray[np.float64],
+) -> tuple[NDArray[np.float32], float]:
+    """Fit the log odds that an embedding is of one side rather than of the other.
+
+    Both sides weigh the same.
+
+    Args:
+        inside: shape `[recordings, features]`.
+        outside: the same, of other recordings.
+        inside_weights: of each recording among those of its side.
+        outside_weights: the same.
+
+    Returns:
+        the weight of each feature, `[features]`, and the offset.
+    """
+    coefficients, intercepts = fit_logistic(
+        np.concatenate([inside, outside]),
+        np.repeat([1, 0], [len(inside), len(outside)]),
+        np.concatenate([each / each.sum() for each in (inside_weights, outside_weights)]),
+        2,
+    )
+    return coefficients[1] - coefficients[0], float(intercepts[1] - intercepts[0])

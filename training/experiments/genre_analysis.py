@@ -18,8 +18,6 @@ from app.audio.log_mel import power_to_db
 from app.audio.mel import mel_filterbank
 from app.audio.stft import WINDOWS, WindowName, power_spectrogram
 from app.decoding.errors import AudioError, EmptyAudioError
-from app.decoding.limits import AudioLimits
-from app.decoding.recording import RecordingReader
 from app.music.spectral_features import (
     SpectralShape,
     mel_spectrogram_db,
@@ -29,8 +27,9 @@ from app.music.spectral_features import (
     zero_crossing_rate,
 )
 from app.rendering.spectrogram import HOP_LENGTH, N_FFT, SAMPLE_RATE
-from earshot.audio_formats import AUDIO_SUFFIXES
+from earshot.audio_formats import AUDIO_SUFFIXES, is_recording
 from training.corpora import CorpusError
+from training.waveforms import READER
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +47,6 @@ UNITS = {
     "tempo": "BPM",
     "mfcc": "dB",
 }
-_READER = RecordingReader(AudioLimits(max_seconds=600.0))
 _FLOOR = 1e-10
 
 
@@ -129,8 +127,8 @@ def genre_folders(root: Path) -> dict[str, list[Path]]:
     out. Raises CorpusError when there are no recordings at all.
     """
     genres = {}
-    for folder in sorted(path for path in root.glob("[!.]*") if path.is_dir()):
-        files = sorted(p for p in folder.glob("[!.]*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
+        files = sorted(p for p in folder.iterdir() if is_recording(p.relative_to(root)))
         if files:
             genres[folder.name] = files
         else:
@@ -195,7 +193,7 @@ def _refuse_unreadable(genre: str, skipped: Sequence[Skipped], count: int) -> No
 
 
 def _analyse(file: Path) -> tuple[AnalysedRecording, dict[WindowName, NDArray[np.float32]]]:
-    samples = _READER.read(file.read_bytes(), sample_rate=SAMPLE_RATE).samples
+    samples = READER.read(file.read_bytes(), sample_rate=SAMPLE_RATE).samples
     seconds = samples.size / SAMPLE_RATE
     if samples.size < N_FFT:
         raise EmptyAudioError(
