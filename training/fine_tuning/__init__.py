@@ -1,1 +1,3 @@
 """Fine-tuning of pretrained speech encoders for emotion."""
+
+TASK = "emotion"

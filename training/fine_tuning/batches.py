@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.audio.log_mel import LogMelConfig
+from app.audio.network_inputs import InputConfig
 from training.augment import change_speed, uniform_scale
 from training.corpora import LabeledRecording
-from training.corruptions import CORRUPTIONS, CorruptionKind
-from training.corruptions.backgrounds import BackgroundPool
-from training.corruptions.effects import Background
-from training.corruptions.severities import TRAINING_EFFECTS
+from training.corruptions.augmentation import Backgrounds, corrupt_for_training
 from training.fine_tuning.spectrograms import (
     SpectrogramAugmentation,
     augment_spectrograms,
@@ -24,10 +22,22 @@ from training.fine_tuning.spectrograms import (
 )
 
 Array = NDArray[np.float32]
-Backgrounds = Mapping[CorruptionKind, BackgroundPool]
-"""kind of `training.corruptions.BACKGROUND_KINDS` -> recordings; without one it is not drawn"""
-
 FULL_SCALE = 32_767
+
+ABSENT = -2.0
+"""added to the logits of labels that a corpus lacks"""
+CORPUS_WEIGHTS: Mapping[str, float] = {
+    "ravdess": 2.0,
+    "nemo": 1.2,
+    "emodb": 1.2,
+    "urdu": 1.2,
+    "banglaser": 0.8,
+    "tess": 0.7,
+    "cremad": 0.7,
+    "turev": 0.6,
+    "emotiontts": 0.6,
+}
+"""Two speakers, single words and two labels teach less than their numbers say."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +115,10 @@ class SpeechBatches:
         self,
         recordings: Sequence[LabeledRecording],
         samples: Sequence[NDArray[np.int16]],
-        config: LogMelConfig,
+        config: InputConfig,
         recipe: BatchRecipe,
         backgrounds: Backgrounds,
         *,
-        waveforms: bool = False,
         seed: int,
     ) -> None:
         """Draw nothing yet.
@@ -117,10 +126,9 @@ class SpeechBatches:
         Args:
             recordings: to draw from.
             samples: of each recording, mono, 16 bits, at the sample rate of `config`.
-            config: length of clips, and parameters of spectrograms.
+            config: of the network's input.
             recipe: draws and augmentation.
             backgrounds: for corruptions, none of them held out; see `load_training_backgrounds`.
-            waveforms: whether the network reads waveforms in place of spectrograms.
             seed: of everything random.
         """
         self._groups = [each.group for each in recordings]
@@ -128,7 +136,6 @@ class SpeechBatches:
         self._config = config
         self._recipe = recipe
         self._backgrounds = backgrounds
-        self._waveforms = waveforms
         self._seed = seed
         self._weights = draw_weights(recordings, recipe.corpus_weights)
         self._lengths = np.array([len(each) for each in samples])
@@ -152,26 +159,28 @@ class SpeechBatches:
                     yield self._batch(indices, inner), indices
 
     def _batch(self, indices: Sequence[int], rng: Generator) -> Tensor:
-        augmented = [self._augment(index, rng) for index in indices]
+        config = self._config
+        augmented = [self.augment(index, rng) for index in indices]
         length = self._length(max(samples.size for samples in augmented), rng)
         padded = torch.zeros(len(augmented), length)
-        frames = []
         for row, samples in zip(padded, augmented, strict=True):
             row[: min(length, samples.size)] = torch.from_numpy(samples[:length])
-            frames.append(1 + min(length, samples.size) // self._config.hop_length)
-        if self._waveforms:
+        if not isinstance(config, LogMelConfig):
             return padded
-        power = mel_power_batch(padded, self._config)
-        return augment_spectrograms(power, frames, self._config, self._recipe.spectrograms, rng)
+        frames = [1 + min(length, samples.size) // config.hop_length for samples in augmented]
+        power = mel_power_batch(padded, config)
+        return augment_spectrograms(power, frames, config, self._recipe.spectrograms, rng)
 
     def _length(self, longest: int, rng: Generator) -> int:
         """Return the samples that a batch is padded to, or cut off at."""
         clip = self._config.clip_samples
-        if self._waveforms or rng.random() < self._recipe.full_length_probability:
+        whole = not isinstance(self._config, LogMelConfig)
+        if whole or rng.random() < self._recipe.full_length_probability:
             return clip
         return min(clip, -(-longest // self._LENGTH_STEP) * self._LENGTH_STEP)
 
-    def _augment(self, index: int, rng: Generator) -> Array:
+    def augment(self, index: int, rng: Generator) -> Array:
+        """Return recording `index` as a batch would have it, no longer than a clip."""
         recipe, longest = self._recipe, self._config.clip_samples
         samples = self._samples[index].astype(np.float32) / np.float32(FULL_SCALE)
         if rng.random() < recipe.speed_probability:
@@ -184,28 +193,3 @@ class SpeechBatches:
                 samples, self._config.sample_rate, self._backgrounds, self._groups[index], rng
             )
         return samples * np.float32(10 ** (rng.normal(0, recipe.gain_db) / 20))
-
-
-def corrupt_for_training(
-    samples: Array, sample_rate: int, backgrounds: Backgrounds, group: str, rng: Generator
-) -> Array:
-    """Apply one effect of `TRAINING_EFFECTS`, its kind and its strength drawn at random.
-
-    Args:
-        samples: mono in -1..1, shape `[samples]`, at least one.
-        sample_rate: Hz.
-        backgrounds: kinds that need recordings are drawn only where there are some here.
-        group: of the recording, whose other recordings are not put in its background.
-        rng: draws everything.
-    """
-    kinds = [
-        kind
-        for kind in CORRUPTIONS
-        if kind in backgrounds or not isinstance(TRAINING_EFFECTS[kind][0], Background)
-    ]
-    kind = kinds[rng.integers(len(kinds))]
-    effects = TRAINING_EFFECTS[kind]
-    effect = effects[rng.integers(len(effects))]
-    if isinstance(effect, Background):
-        return effect.mix(samples, backgrounds[kind].draw(effect.voices, rng, group), rng)
-    return effect.apply(samples, sample_rate, rng)

@@ -1,7 +1,6 @@
 """The ONNX graphs of a fine-tuned speech encoder, in fp32 and in int8."""
 
 import logging
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,48 +12,40 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from training.export import write_onnx
 from training.networks.speech_encoder import SpeechEncoderClassifier
+from training.networks.speech_ensemble import SpeechEnsemble
 
-SPECTROGRAM, WAVEFORM, OUTPUT = "spectrogram", "waveform", "logits"
+WAVEFORM = "waveform"
 
 _FRAMES_PER_TOKEN = 2
 """of Whisper"""
 
 
-def write_onnx(network: SpeechEncoderClassifier, example: Tensor, path: Path) -> None:
-    """Write the network as an ONNX graph for inputs as long as `example`; the batch size is free.
+def write_graph(
+    network: SpeechEncoderClassifier | SpeechEnsemble, example: Tensor, path: Path
+) -> None:
+    """Write the network as an ONNX graph for inputs as long as `example`.
 
     Positional embeddings beyond the example's length are left out of the graph.
 
     Args:
-        network: in evaluation mode.
-        example: an input, `[1, 1, mels, frames]` or `[1, samples]`.
+        network: is written.
+        example: an input, `[1, 1, mels, frames]` or `[1, samples]`; the graph's batch size is free.
         path: file to write.
     """
-    positions = None
-    if isinstance(network.encoder, WhisperEncoder):
-        positions = network.encoder.get_parameter("embed_positions.weight")
-        whole = positions.data
-        positions.data = whole[: example.shape[-1] // _FRAMES_PER_TOKEN].clone()
-    # The exporter reports its progress and its own deprecations at length.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    encoder = (network.tuned if isinstance(network, SpeechEnsemble) else network).encoder
+    batch = torch.cat([example, example])
+    if not isinstance(encoder, WhisperEncoder):
+        write_onnx(network, batch, path, input_name=WAVEFORM)
+        return
+    positions = encoder.get_parameter("embed_positions.weight")
+    whole = positions.data
+    positions.data = whole[: example.shape[-1] // _FRAMES_PER_TOKEN].clone()
     try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                network.to("cpu"),
-                (torch.cat([example, example]),),
-                path,
-                input_names=[WAVEFORM if network.reads_waveform else SPECTROGRAM],
-                output_names=[OUTPUT],
-                dynamic_shapes={"inputs": {0: torch.export.Dim("batch")}},
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
+        write_onnx(network, batch, path)
     finally:
-        if positions is not None:
-            positions.data = whole
+        positions.data = whole
 
 
 def quantise(
@@ -63,7 +54,8 @@ def quantise(
     """Quantise a transformer's graph statically, to 8 bits.
 
     Large activations of few features are moved into the weights (SmoothQuant: Xiao et al., ICML
-    2023); the last layer stays as it is.
+    2023). Linear layers on a vector stay as they are: they cost nothing, and their outputs have
+    little in common that one scale could round.
 
     Args:
         fp32: the graph to quantise.
@@ -74,14 +66,14 @@ def quantise(
     logging.getLogger("nncf").setLevel(logging.ERROR)
     model = onnx.load(fp32)
     name = model.graph.input[0].name
-    last = [node.name for node in model.graph.node if OUTPUT in node.output]
+    heads = [node.name for node in model.graph.node if node.op_type == "Gemm"]
     quantised = nncf.quantize(
         model,
         nncf.Dataset(list(inputs), lambda values: {name: values}),
         model_type=nncf.ModelType.TRANSFORMER,
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(inputs),
-        ignored_scope=nncf.IgnoredScope(names=last),
+        ignored_scope=nncf.IgnoredScope(names=heads),
         advanced_parameters=nncf.AdvancedQuantizationParameters(
             smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(matmul=smooth)
         ),

@@ -3,14 +3,28 @@
 from collections.abc import Callable
 
 from training.networks.classifier import AudioClassifier
+from training.networks.edge import EDGE_NETWORKS
 from training.networks.resnet import ResNetAudioClassifier
 
-__all__ = ["DEFAULT_NETWORK", "NETWORKS", "AudioClassifier", "build_network"]
+__all__ = [
+    "DEFAULT_NETWORK",
+    "EDGE_NETWORK",
+    "EDGE_NETWORKS",
+    "NETWORKS",
+    "SPEECH_ENCODER",
+    "AudioClassifier",
+    "build_network",
+]
 
 DEFAULT_NETWORK = "resnet50"
+EDGE_NETWORK = "vgg"
+"""of `EDGE_NETWORKS`, the one that `earshot export --edge` trains"""
+SPEECH_ENCODER = "speech-encoder"
+"""which `earshot fine-tune` makes of a pretrained encoder; see `speech_encoder`"""
 
 NETWORKS: dict[str, Callable[..., AudioClassifier]] = {
     DEFAULT_NETWORK: ResNetAudioClassifier,
+    **EDGE_NETWORKS,
 }
 """name -> builder, called with the number of outputs and, optionally, `dropout`"""
 

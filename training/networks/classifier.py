@@ -1,5 +1,7 @@
 """The form that all networks share: a backbone for features, and a linear head on top."""
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +10,10 @@ class HeadedNetwork(nn.Module):
     """A network whose `head` is dropout and a linear layer."""
 
     head: nn.Sequential
+
+    @abstractmethod
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Return the features that the head reads, `[batch, features]`."""
 
     @property
     def linear(self) -> nn.Linear:
@@ -51,8 +57,13 @@ class AudioClassifier(HeadedNetwork):
 
     def forward(self, spectrogram: Tensor) -> Tensor:
         """Return the logits `[batch, outputs]`."""
-        logits: Tensor = self.head(self.backbone(spectrogram))
+        logits: Tensor = self.head(self.embed(spectrogram))
         return logits
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Return the backbone's features, `[batch, features]`."""
+        features: Tensor = self.backbone(inputs)
+        return features
 
     def load_backbone(self, state: dict[str, Tensor]) -> None:
         """Take over the backbone of another network's state dict; the head stays as it is.

@@ -1,4 +1,4 @@
-"""A fine-tuned Whisper encoder, averaged with a linear head on the layers that it started from.
+"""A fine-tuned Whisper encoder, averaged with a small network on the layers that it started from.
 
 Fine-tuning gains on voices like those of its training and loses on others; frozen features do the
 opposite, so the two are averaged (in outputs rather than weights: Wortsman et al., "Robust
@@ -12,38 +12,72 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from training.networks.classifier import HeadedNetwork
 from training.networks.speech_encoder import EncoderError, SpeechEncoderClassifier, whisper_stem
 
 _MIN_VARIANCE = 1e-8
 _AUDIBLE_DB = 1e-3
 """above the clip's lowest level, at which padding lies in all bands"""
+_HIDDEN = 512
+"""features between the two layers of a frozen head"""
+
+
+class FrozenHead(HeadedNetwork):
+    """Two linear layers on the statistics of frozen layers.
+
+    Input `[batch, features]`, output `[batch, outputs]`.
+    """
+
+    def __init__(self, features: int, outputs: int, *, dropout: float = 0.0) -> None:
+        """Make an untrained head.
+
+        Args:
+            features: statistics that it reads.
+            outputs: logits of the labels, and of what else there is.
+            dropout: before the last layer, while training.
+        """
+        super().__init__()
+        self.projection = nn.Sequential(
+            nn.Linear(features, _HIDDEN), nn.LayerNorm(_HIDDEN), nn.GELU()
+        )
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(_HIDDEN, outputs))
+
+    def forward(self, statistics: Tensor) -> Tensor:
+        """Return the logits."""
+        outputs: Tensor = self.head(self.embed(statistics))
+        return outputs
+
+    def embed(self, inputs: Tensor) -> Tensor:
+        """Return the hidden layer."""
+        hidden: Tensor = self.projection(inputs)
+        return hidden
 
 
 class SpeechEnsemble(nn.Module):
     """A fine-tuned and a frozen network, whose log-probabilities are averaged.
 
-    Input as `SpeechEncoderClassifier` for Whisper; output `[batch, labels]`.
+    Input as `SpeechEncoderClassifier` for Whisper; output `[batch, outputs]`: the averaged
+    log-probabilities of the labels, then the other outputs of the frozen head. That head is
+    fitted on the graph that is served: see `training.fine_tuning.refit`.
     """
 
     def __init__(
         self,
         tuned: SpeechEncoderClassifier,
         original: PreTrainedModel,
-        head: nn.Linear,
         *,
         layers: tuple[int, ...],
-        temperatures: tuple[float, float],
         weight: float = 0.5,
+        other_outputs: int = 0,
     ) -> None:
-        """Put a fine-tuned network beside the encoder that it started from.
+        """Put a fine-tuned network beside the encoder that it started from; `head` is untrained.
 
         Args:
             tuned: fine-tuned with `frozen_layers` of at least 1: the first layer is shared.
             original: the encoder before fine-tuning.
-            head: reads mean and standard deviation over time of each of `layers`, side by side.
-            layers: of the original, by number from 2, rising.
-            temperatures: of the fine-tuned and of the frozen logits.
+            layers: of the original, by number from 1, rising, whose statistics the head reads.
             weight: of the fine-tuned network.
+            other_outputs: of the head, beside the labels.
 
         Raises:
             EncoderError: an encoder is not Whisper's.
@@ -57,36 +91,49 @@ class SpeechEnsemble(nn.Module):
         self.frozen = nn.ModuleList(
             copy.deepcopy(layer) for layer in list(original.layers)[1 : layers[-1]]
         )
-        self.head = head
         self.layers = layers
-        self.temperatures = temperatures
         self.weight = weight
+        features = 2 * original.config.hidden_size * len(layers)
+        self.head = FrozenHead(features, tuned.linear.out_features + other_outputs)
 
     def forward(self, db: Tensor) -> Tensor:
-        """Return the averaged log-probabilities `[batch, labels]`."""
-        encoder = self.tuned.encoder
-        assert isinstance(encoder, WhisperEncoder)
-        shared = encoder.layers[0](whisper_stem(encoder, db), None)
+        """Return the averaged log-probabilities, and the head's other outputs."""
+        shared = self._first_layer(db)
         states = [shared]
-        for layer in list(encoder.layers)[1:]:
+        for layer in list(self._encoder.layers)[1:]:
             states.append(layer(states[-1], None))
         tuned = self.tuned.classify(states)
-        frozen = self.head(self._statistics(shared, audible_tokens(db)))
-        by_tuned, by_frozen = self.temperatures
-        first = (tuned / by_tuned).log_softmax(dim=1)
-        second = (frozen / by_frozen).log_softmax(dim=1)
-        averaged: Tensor = self.weight * first + (1 - self.weight) * second
-        return averaged
+        logits = self.head(self._statistics(shared, audible_tokens(db)))
+        frozen, others = logits.tensor_split([tuned.shape[1]], dim=1)
+        averaged = self.weight * tuned.log_softmax(dim=1)
+        averaged = averaged + (1 - self.weight) * frozen.log_softmax(dim=1)
+        return torch.cat([averaged, others], dim=1)
+
+    def statistics(self, db: Tensor) -> Tensor:
+        """Return what the head reads: mean and standard deviation over time of each layer."""
+        return self._statistics(self._first_layer(db), audible_tokens(db))
+
+    @property
+    def _encoder(self) -> WhisperEncoder:
+        encoder = self.tuned.encoder
+        assert isinstance(encoder, WhisperEncoder)
+        return encoder
+
+    def _first_layer(self, db: Tensor) -> Tensor:
+        shared: Tensor = self._encoder.layers[0](whisper_stem(self._encoder, db), None)
+        return shared
 
     def _statistics(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        states = [hidden]
+        for layer in self.frozen:
+            states.append(layer(states[-1], None))
         count = mask.sum(dim=1).clamp_min(2)
         statistics = []
-        for number, layer in enumerate(self.frozen, start=2):
-            hidden = layer(hidden, None)
-            if number in self.layers:
-                mean = (hidden * mask).sum(dim=1) / count
-                spread = ((hidden - mean[:, None]) * mask).square().sum(dim=1) / (count - 1)
-                statistics += [mean, spread.clamp_min(_MIN_VARIANCE).sqrt()]
+        for number in self.layers:
+            state = states[number - 1].float()
+            mean = (state * mask).sum(dim=1) / count
+            spread = ((state - mean[:, None]) * mask).square().sum(dim=1) / (count - 1)
+            statistics += [mean, spread.clamp_min(_MIN_VARIANCE).sqrt()]
         return torch.cat(statistics, dim=1)
 
 

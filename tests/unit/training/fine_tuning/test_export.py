@@ -13,7 +13,7 @@ from tests.unit.training.networks.test_speech_encoder import (
     wavlm,
     whisper,
 )
-from training.fine_tuning.export import quantise, write_onnx
+from training.fine_tuning.export import quantise, write_graph
 from training.networks.speech_encoder import SpeechEncoderClassifier
 
 
@@ -24,7 +24,7 @@ def model(request: pytest.FixtureRequest) -> PreTrainedModel:
 
 def test_the_graph_answers_as_the_network(model: PreTrainedModel, tmp_path: Path) -> None:
     network = SpeechEncoderClassifier(encoder_of(model), 7).eval()
-    write_onnx(network, inputs_of(model)[:1], tmp_path / "model.onnx")
+    write_graph(network, inputs_of(model)[:1], tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     [graph_input] = session.get_inputs()
     assert graph_input.name == ("waveform" if network.reads_waveform else "spectrogram")
@@ -35,7 +35,7 @@ def test_the_graph_answers_as_the_network(model: PreTrainedModel, tmp_path: Path
 
 def test_the_network_keeps_its_positions(tmp_path: Path) -> None:
     network = SpeechEncoderClassifier(encoder_of(whisper()), 7).eval()
-    write_onnx(network, inputs_of(whisper())[:1], tmp_path / "model.onnx")
+    write_graph(network, inputs_of(whisper())[:1], tmp_path / "model.onnx")
     assert network.encoder.get_parameter("embed_positions.weight").shape == (64, 16)
 
 
@@ -45,7 +45,7 @@ def test_the_quantised_graph_is_near(make: type[PreTrainedModel], tmp_path: Path
     network = SpeechEncoderClassifier(encoder_of(model), 7).eval()
     inputs = inputs_of(model, batch=4)
     fp32, int8 = tmp_path / "fp32.onnx", tmp_path / "int8.onnx"
-    write_onnx(network, inputs[:1], fp32)
+    write_graph(network, inputs[:1], fp32)
     quantise(fp32, int8, [row[None].numpy() for row in inputs])
     session = onnxruntime.InferenceSession(int8)
     name = session.get_inputs()[0].name

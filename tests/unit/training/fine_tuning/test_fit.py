@@ -7,6 +7,7 @@ from torch.nn import functional
 from transformers import WavLMConfig, WavLMModel, WhisperConfig
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
+from app.audio.network_inputs import WaveformConfig
 from training.corpora import LabeledRecording
 from training.fine_tuning.batches import BatchRecipe, SpeechBatches
 from training.fine_tuning.fit import (
@@ -67,10 +68,9 @@ def batches(*, waveforms: bool = False) -> SpeechBatches:
         for i in range(12)
     ]
     samples = [rng.integers(-9_000, 9_000, 8_000).astype(np.int16) for _ in recordings]
-    config = whisper_log_mel(0.5)
-    return SpeechBatches(
-        recordings, samples, config, BatchRecipe(4), {}, waveforms=waveforms, seed=0
-    )
+    log_mel = whisper_log_mel(0.5)
+    config = WaveformConfig.of_clips(log_mel) if waveforms else log_mel
+    return SpeechBatches(recordings, samples, config, BatchRecipe(4), {}, seed=0)
 
 
 def run(folder: Path, recipe: FitRecipe = RECIPE) -> SpeechEncoderClassifier:

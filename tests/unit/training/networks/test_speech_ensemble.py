@@ -42,19 +42,21 @@ def spectrograms() -> torch.Tensor:
 def ensemble(
     tuned: SpeechEncoderClassifier, original: WhisperEncoder, weight: float
 ) -> SpeechEnsemble:
-    head = nn.Linear(2 * 16 * len(LAYERS), 7)
-    made = SpeechEnsemble(
-        tuned, original, head, layers=LAYERS, temperatures=(2.0, 1.0), weight=weight
-    )
-    return made.eval()
+    return SpeechEnsemble(tuned, original, layers=LAYERS, weight=weight).eval()
+
+
+def frozen_statistics(original: WhisperEncoder, inputs: torch.Tensor) -> torch.Tensor:
+    states = SpeechEncoderClassifier(original, 7).hidden_states(inputs)
+    statistics = [s for i in LAYERS for s in (states[i].mean(dim=1), states[i].std(dim=1))]
+    return torch.cat(statistics, dim=1)
 
 
 def test_all_weight_on_the_tuned_network_is_that_network(
     tuned: SpeechEncoderClassifier, original: WhisperEncoder
 ) -> None:
     inputs = spectrograms()
-    answers = ensemble(tuned, original, 1.0)(inputs)
-    torch.testing.assert_close(answers, (tuned(inputs) / 2).log_softmax(dim=1))
+    outputs = ensemble(tuned, original, 1.0)(inputs)
+    torch.testing.assert_close(outputs, tuned(inputs).log_softmax(dim=1))
 
 
 def test_the_frozen_side_reads_the_original_s_layers(
@@ -62,10 +64,23 @@ def test_the_frozen_side_reads_the_original_s_layers(
 ) -> None:
     inputs = spectrograms()
     both = ensemble(tuned, original, 0.0)
-    states = SpeechEncoderClassifier(original, 7).hidden_states(inputs)
-    statistics = [s for i in LAYERS for s in (states[i].mean(dim=1), states[i].std(dim=1))]
-    expected = both.head(torch.cat(statistics, dim=1)).log_softmax(dim=1)
+    statistics = frozen_statistics(original, inputs)
+    torch.testing.assert_close(both.statistics(inputs), statistics, atol=1e-4, rtol=1e-4)
+    expected = both.head(statistics).log_softmax(dim=1)
     torch.testing.assert_close(both(inputs), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_another_output_is_the_frozen_head_s_alone(
+    tuned: SpeechEncoderClassifier, original: WhisperEncoder
+) -> None:
+    inputs = spectrograms()
+    both = SpeechEnsemble(tuned, original, layers=LAYERS, other_outputs=1).eval()
+    outputs = both(inputs)
+    frozen = both.head(frozen_statistics(original, inputs))
+    assert outputs.shape == (2, 8)
+    torch.testing.assert_close(outputs[:, 7], frozen[:, 7], atol=1e-4, rtol=1e-4)
+    expected = (tuned(inputs).log_softmax(dim=1) + frozen[:, :7].log_softmax(dim=1)) / 2
+    torch.testing.assert_close(outputs[:, :7], expected, atol=1e-4, rtol=1e-4)
 
 
 def test_padding_is_left_out() -> None:
