@@ -1,0 +1,1 @@
+"""Students: networks of some ten thousand weights, taught by a checkpoint."""
