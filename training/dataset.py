@@ -14,15 +14,16 @@ from torch.utils.data import Dataset
 from app.audio.clips import pad_or_repeat
 from app.audio.log_mel import (
     LogMelConfig,
-    log_mel,
     mel_frequencies,
     mel_power,
     normalise,
     power_to_db,
 )
+from app.audio.network_inputs import InputConfig, network_input
 from app.audio.stft import frame_count
 from training import augment
 from training.corpora import LabeledRecording
+from training.corruptions.augmentation import Backgrounds, corrupt_for_training
 from training.recipes import Recipe
 from training.sampling import SampleSpec, balanced_weights
 from training.splits import require_labels
@@ -40,6 +41,7 @@ class AugmentedClips:
         configs: Sequence[LogMelConfig],
         recipe: Recipe,
         unlabelled: Sequence[LabeledRecording] = (),
+        backgrounds: Backgrounds | None = None,
     ) -> None:
         """Draw nothing yet.
 
@@ -49,6 +51,7 @@ class AugmentedClips:
             configs: one is drawn for each crop; they may differ in their window.
             recipe: which augmentations are applied, and how strongly.
             unlabelled: more recordings, for a teacher to label.
+            backgrounds: for corruptions, none of them held out; see `load_training_backgrounds`.
         """
         self.recordings = [*recordings, *unlabelled]
         self.weights = balanced_weights(recordings, by_label=recipe.balance_labels)
@@ -60,9 +63,9 @@ class AugmentedClips:
         self._waveforms = waveforms
         self._configs = configs
         self._recipe = recipe
+        self._backgrounds = backgrounds or {}
         self._crop_samples = round(recipe.crop_seconds * configs[0].sample_rate)
         self._frames = frame_count(self._crop_samples, configs[0].hop_length)
-        self._mel_frequencies = mel_frequencies(configs[0])
 
     def _crop(self, index: int, length: int, rng: Generator) -> NDArray[np.float32]:
         return augment.random_crop(
@@ -78,7 +81,8 @@ class AugmentedClips:
     ) -> tuple[NDArray[np.float32], tuple[int, float] | None]:
         """Crop recording `index` at random, and mix it at random with a crop of another one.
 
-        Crops are shorter or longer than the recipe's by what `spectrogram` will stretch them.
+        What comes out is corrupted at random, as a microphone or a line would. Crops are shorter
+        or longer than the recipe's by what `spectrogram` will stretch them.
 
         Returns:
             the samples, and (index of the other recording, fraction of the power that is of
@@ -87,11 +91,19 @@ class AugmentedClips:
         recipe = self._recipe
         length = round(self._crop_samples * augment.uniform_scale(recipe.stretch_range, rng))
         samples = self._crop(index, length, rng)
-        if rng.random() >= recipe.mixup_probability:
-            return samples, None
-        other = int(np.searchsorted(self._cumulative[:-1], rng.random(), side="right"))
-        weight = float(rng.beta(recipe.mixup_alpha, recipe.mixup_alpha))
-        return augment.mixup(samples, self._crop(other, length, rng), weight), (other, weight)
+        mixed = None
+        if rng.random() < recipe.mixup_probability:
+            other = int(np.searchsorted(self._cumulative[:-1], rng.random(), side="right"))
+            weight = float(rng.beta(recipe.mixup_alpha, recipe.mixup_alpha))
+            samples, mixed = (
+                augment.mixup(samples, self._crop(other, length, rng), weight),
+                (other, weight),
+            )
+        if recipe.corruption_probability and rng.random() < recipe.corruption_probability:
+            rate, group = self._configs[0].sample_rate, self.recordings[index].group
+            samples = corrupt_for_training(samples, rate, self._backgrounds, group, rng)
+            samples = pad_or_repeat(samples, length, self._configs[0].padding)[:length]
+        return samples, mixed
 
     def spectrogram(self, samples: NDArray[np.float32], rng: Generator) -> Tensor:
         """Return the augmented network input `[1, mels, frames]` of a crop."""
@@ -102,12 +114,30 @@ class AugmentedClips:
             samples = augment.reverberate(samples, seconds, config.sample_rate, rng)
         if rng.random() < recipe.noise_probability:
             samples = augment.add_noise(samples, rng.uniform(*recipe.noise_snr_db), rng)
-        power = augment.random_eq(mel_power(samples, config), recipe.random_eq_db, rng)
-        if recipe.stretch_range or recipe.vtlp_range:
-            scale = augment.uniform_scale(recipe.vtlp_range, rng)
-            power = augment.vtlp(power, self._frames, scale, self._mel_frequencies)
-        db = power_to_db(power, amin=config.amin, top_db=config.top_db)
-        return torch.from_numpy(augment.spec_augment(normalise(db), recipe, rng))[None]
+        return augment_power(mel_power(samples, config), self._frames, config, recipe, rng)
+
+
+def augment_power(
+    power: NDArray[np.float32], frames: int, config: LogMelConfig, recipe: Recipe, rng: Generator
+) -> Tensor:
+    """Filter, warp and mask a mel power spectrogram at random.
+
+    Args:
+        power: `[n_mels, any number of frames]`.
+        frames: of the result.
+        config: of the network's input.
+        recipe: which augmentations are applied, and how strongly.
+        rng: draws everything.
+
+    Returns:
+        the network's input `[1, n_mels, frames]`.
+    """
+    power = augment.random_eq(power, recipe.random_eq_db, rng)
+    if recipe.stretch_range or recipe.vtlp_range:
+        scale = augment.uniform_scale(recipe.vtlp_range, rng)
+        power = augment.vtlp(power, frames, scale, mel_frequencies(config))
+    db = power_to_db(power, amin=config.amin, top_db=config.top_db)
+    return torch.from_numpy(augment.spec_augment(normalise(db), recipe, rng))[None]
 
 
 class SampledDataset(Dataset[tuple[Tensor, Tensor]], ABC):
@@ -217,14 +247,14 @@ def mix_targets(
     return both
 
 
-class SpectrogramDataset(Dataset[Tensor]):
-    """The first clip of each recording as the service computes it, `[1, mels, frames]`."""
+class FirstClipDataset(Dataset[Tensor]):
+    """The first clip of each recording as the network reads it; see `network_input`."""
 
     def __init__(
         self,
         recordings: Sequence[LabeledRecording],
         waveforms: Waveforms,
-        config: LogMelConfig,
+        config: InputConfig,
     ) -> None:
         self._recordings = recordings
         self._waveforms = waveforms
@@ -238,27 +268,27 @@ class SpectrogramDataset(Dataset[Tensor]):
 
 
 class EvalDataset(Dataset[tuple[Tensor, int]]):
-    """The first clip of each recording as the service computes it, with its label's index."""
+    """The first clip of each recording as the network reads it, with its label's index."""
 
     def __init__(
         self,
         recordings: Sequence[LabeledRecording],
         waveforms: Waveforms,
-        config: LogMelConfig,
+        config: InputConfig,
         labels: Sequence[str],
     ) -> None:
-        self._spectrograms = SpectrogramDataset(recordings, waveforms, config)
+        self._clips = FirstClipDataset(recordings, waveforms, config)
         self._targets = [labels.index(recording.label) for recording in recordings]
 
     def __len__(self) -> int:
         return len(self._targets)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self._spectrograms[index], self._targets[index]
+        return self._clips[index], self._targets[index]
 
 
-def first_clip(samples: NDArray[np.float32], config: LogMelConfig) -> Tensor:
-    """Return the network input `[1, mels, frames]` of the first clip of a recording."""
+def first_clip(samples: NDArray[np.float32], config: InputConfig) -> Tensor:
+    """Return what a network reads of the first clip of a recording; see `network_input`."""
     length = config.clip_samples
     clip = pad_or_repeat(samples, length, config.padding)[:length]
-    return torch.from_numpy(log_mel(clip, config))[None]
+    return torch.from_numpy(network_input(clip, config))

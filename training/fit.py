@@ -17,17 +17,19 @@ from lightning.pytorch.callbacks import (
     RichProgressBar,
     WeightAveraging,
 )
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassRecall
 
+from training.loggers import make_logger
 from training.networks import AudioClassifier
 from training.recipes import Recipe
 from training.sampling import BalancedSampler
 
 LAST = "last.ckpt"
+_LOGGED_STEP = 10
+"""every tenth, or the last of an epoch that has fewer"""
 _VALIDATIONS = 4
 """times that a run is validated on held-out recordings"""
 
@@ -55,13 +57,21 @@ class TrainingModule(lightning.LightningModule):
         """Seed dropout by the step, so that a resumed run goes on as it would have."""
         torch.manual_seed((self._schedule.seed + self.global_step) * 1_009 + self.global_rank)
 
+    def new_layers(self) -> list[nn.Module]:
+        """Return the layers that are not pretrained, whatever the network starts from."""
+        return [self.network.head]
+
     def configure_optimizers(self):  # type: ignore[no-untyped-def]  # Lightning's union of dicts
         """Make AdamW (Loshchilov and Hutter, 2019) with OneCycleLR (Smith and Topin, 2018)."""
         recipe = self.recipe
         rate = recipe.max_learning_rate
         scale = recipe.backbone_lr_scale if self._schedule.pretrained else 1.0
         groups = [
-            *_parameter_groups(self.network.head, rate, recipe.weight_decay),
+            *(
+                group
+                for layer in self.new_layers()
+                for group in _parameter_groups(layer, rate, recipe.weight_decay)
+            ),
             *_parameter_groups(self.network.backbone, scale * rate, recipe.weight_decay),
         ]
         optimizer = torch.optim.AdamW(groups, fused=True)
@@ -101,6 +111,40 @@ class ClassifierModule(TrainingModule):
         self.log("held_out_uar", self._recall, prog_bar=True)
 
 
+class TaughtClassifierModule(ClassifierModule):
+    """Predicts a teacher's embedding by one more layer, and minimises its squared error, too.
+
+    Feature distillation (Romero et al., FitNets, 2015) of the pooled features.
+    """
+
+    def __init__(
+        self,
+        network: AudioClassifier,
+        recipe: Recipe,
+        schedule: Schedule,
+        classes: int,
+        features: int,
+    ) -> None:
+        super().__init__(network, recipe, schedule, classes)
+        self._classes = classes
+        self.embedding_head = nn.Linear(network.linear.in_features, features)
+
+    def new_layers(self) -> list[nn.Module]:
+        """Return the network's head, and the layer that predicts the embedding."""
+        return [*super().new_layers(), self.embedding_head]
+
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        """Return the loss of one batch, whose targets are soft labels and then an embedding."""
+        spectrograms, targets = batch
+        labels, embedding = targets[:, : self._classes], targets[:, self._classes :]
+        features = self.network.embed(spectrograms)
+        cross_entropy = self._loss(self.network.head(features), labels)
+        unexplained = nn.functional.mse_loss(self.embedding_head(features).float(), embedding)
+        loss: Tensor = cross_entropy + self.recipe.embedding_weight * unexplained
+        self.log_dict({"loss": loss, "unexplained_variance": unexplained}, prog_bar=True)
+        return loss
+
+
 class EmbeddingDistillationModule(TrainingModule):
     """Minimises the squared error against a teacher's embedding."""
 
@@ -122,6 +166,8 @@ class Run:
     """processes that prepare batches beside the one that trains"""
     devices: int | Literal["auto"] = "auto"
     """GPUs, or processes where there is none; auto: all GPUs, or one process"""
+    loggers: tuple[str, ...] = ("csv", "tensorboard")
+    """names, see `training.loggers`"""
 
 
 def balanced_loader(
@@ -161,8 +207,8 @@ def fit(
         max_epochs=module.recipe.epochs,
         check_val_every_n_epoch=-(-module.recipe.epochs // _VALIDATIONS),
         precision=_precision(),
-        # Both begin a new version when a run is resumed.
-        logger=[TensorBoardLogger(run.folder, "tensorboard"), CSVLogger(run.folder, "log")],
+        # They begin a new version when a run is resumed.
+        logger=[make_logger(name, run.folder) for name in run.loggers],
         callbacks=[
             _Averaging(use_buffers=True, avg_fn=moving_average(module.recipe.ema_decay)),
             ModelCheckpoint(
@@ -174,7 +220,7 @@ def fit(
             LearningRateMonitor("epoch"),
             RichProgressBar(refresh_rate=10),
         ],
-        log_every_n_steps=10,
+        log_every_n_steps=max(1, min(_LOGGED_STEP, len(training))),
         enable_model_summary=False,
         use_distributed_sampler=False,  # ours takes each device's share itself
     )

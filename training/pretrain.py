@@ -10,6 +10,7 @@ from training.corpora import load_corpora
 from training.dataset import AugmentedClips, AugmentedDataset
 from training.embedding_distillation import EmbeddingDataset
 from training.fit import (
+    LAST,
     ClassifierModule,
     EmbeddingDistillationModule,
     Run,
@@ -70,6 +71,9 @@ def pretrain(config: PretrainingConfig, run: Run) -> Path:
         require_labels(recordings, labels)
     folds = config.held_out or held_out_of_all_tasks(recordings, seed)
     lock_run_config(run.folder, config.model_copy(update={"held_out": folds}))
+    path = run.folder / WEIGHTS
+    if path.is_file():
+        return path
     waveforms = decode_all(recordings, sample_rate=inputs[0].sample_rate, cache=config.cache)
     split = hold_out(readable(recordings, waveforms), folds)
     clips = AugmentedClips(split.train, waveforms, inputs, recipe)
@@ -90,8 +94,8 @@ def pretrain(config: PretrainingConfig, run: Run) -> Path:
         dataset, clips.weights, batch_size=recipe.batch_size, seed=seed, workers=run.workers
     )
     fit(_module(network, config), loader, None, run)
-    path = run.folder / WEIGHTS
     save_pretrained(path, network, Pretraining(_description(config.task, before), groups))
+    (run.folder / LAST).unlink(missing_ok=True)
     return path
 
 

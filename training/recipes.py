@@ -1,10 +1,20 @@
 """Hyperparameters: a recipe for each task that ships, one for all others, two for pretraining."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from app.audio.log_mel import LogMelConfig
-from app.audio.stft import WindowName
+if TYPE_CHECKING:
+    # The command line makes its flags of a Recipe, and shall not wait for NumPy.
+    from app.audio.log_mel import LogMelConfig
+    from app.audio.stft import WindowName
+
+_LEAST_STEPS = 300
+"""of a training: fewer hardly move a network, however small the data is"""
+_LEAST_STEPS_PER_EPOCH = 16
+_SMALLEST_BATCH = 8
+"""batch normalisation needs some clips"""
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,8 @@ class Recipe:
     """until a sound has decayed by 60 dB"""
     noise_probability: float = 0.3
     noise_snr_db: tuple[float, float] = (8.0, 35.0)
+    corruption_probability: float = 0.0
+    """of one of `training.corruptions.severities.TRAINING_EFFECTS`, after mixing"""
     random_eq_db: float = 6.0
     """largest gain or loss of a smooth random filter over the mel bands"""
     frequency_mask: int = 10
@@ -55,6 +67,15 @@ class Recipe:
     """widest mask in frames; two are drawn"""
     ema_decay: float = 0.998
     """per step, of the averaged weights that are evaluated and exported"""
+    views: int = 0
+    """of each recording, computed once and drawn from in all epochs; see `training.edge.views`.
+    0: every sample is computed anew"""
+    embedding_weight: float = 0.0
+    """of the squared error against the teacher's embedding, beside the cross entropy; for views
+    only"""
+    teacher_temperature: float = 1.0
+    """the teacher's probabilities are taken to the power of 1 / this, and scaled to add up to 1;
+    for views only"""
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -106,6 +127,46 @@ Mixtures are few: in trials of 600 steps, mixing every other crop taught less th
 """
 
 
+def student_recipe(task: str) -> Recipe:
+    """Return the recipe of a student of a task's checkpoint; see `training.edge`.
+
+    It begins at random and is small: it takes many epochs, little regularisation and a high
+    learning rate.
+    """
+    # Of emotion there are three times as many recordings as of sounds in a street.
+    many = task == "emotion"
+    return replace(
+        taught_recipe(recipe_for(task)),
+        epochs=12 if many else 20,
+        embedding_weight=0.0,
+        views=2 if many else 6,
+        dropout=0.1,
+        max_learning_rate=8e-3,
+        weight_decay=0.01,
+        frequency_mask=6,
+        time_mask=16,
+        ema_decay=0.998,
+    )
+
+
+def taught_recipe(recipe: Recipe) -> Recipe:
+    """Return the recipe of a network that learns what a checkpoint knows, starting from another.
+
+    The teacher heard the same recordings, and is sure of their labels: its embedding tells more
+    than its predictions do.
+    """
+    return replace(
+        recipe,
+        crop_seconds=recipe.clip_seconds,
+        distillation_weight=0.5,
+        teacher_temperature=2.0,
+        embedding_weight=1.0,
+        views=3,
+        corruption_probability=0.6,
+        label_smoothing=0.0,
+    )
+
+
 def recipe_for(task: str) -> Recipe:
     """Return the recipe of a task: its own, or the one for all that have none."""
     return RECIPES.get(task, DEFAULT_RECIPE)
@@ -119,11 +180,31 @@ def label_pretraining(task: str) -> Recipe:
     return replace(recipe_for(task), crop_seconds=2.0, epochs=32, time_mask=16, ema_decay=0.998)
 
 
-def log_mel_config(recipe: Recipe, window: WindowName) -> LogMelConfig:
+def scaled_recipe(recipe: Recipe, recordings: int) -> Recipe:
+    """Return a recipe with smaller batches and more epochs, where there are few recordings.
+
+    Batches are halved until an epoch has 16 of them, and there are 300 steps or more in all: the
+    recipes are for thousands of recordings, and of 90 would make one step in each epoch.
+
+    Args:
+        recipe: of any task.
+        recordings: on the training side.
+    """
+    batch_size = recipe.batch_size
+    while batch_size > _SMALLEST_BATCH and recordings < _LEAST_STEPS_PER_EPOCH * batch_size:
+        batch_size = max(_SMALLEST_BATCH, batch_size // 2)
+    steps = max(1, recordings // batch_size)
+    epochs = max(recipe.epochs, math.ceil(_LEAST_STEPS / steps))
+    return replace(recipe, batch_size=batch_size, epochs=epochs)
+
+
+def log_mel_config(recipe: Recipe, window: "WindowName") -> "LogMelConfig":
     """Return the network input of `recipe` with the analysis window `window`.
 
     16 kHz covers what every corpus has; 64 ms windows resolve the harmonics of a voice.
     """
+    from app.audio.log_mel import LogMelConfig  # noqa: PLC0415
+
     return LogMelConfig(
         sample_rate=16_000,
         clip_seconds=recipe.clip_seconds,

@@ -1,15 +1,16 @@
 """The folder of one training run: its options, and what it made."""
 
+import itertools
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from app.audio.log_mel import LogMelConfig
+from app.audio.network_inputs import InputConfig
 from app.audio.stft import WindowName
 from app.checkpoints.card import Training
 from earshot.schemas import FrozenModel, Slug
@@ -42,7 +43,9 @@ class RunConfig(FrozenModel):
     """corpus -> folds or speakers; None, until the data is read: the default of the task"""
     seed: int
     pretrained: Path | None
-    """weights of `earshot pretrain` to start from; None: at random"""
+    """weights of `earshot pretrain`, or a checkpoint's folder, to start from; None: at random"""
+    teacher: Path | None = None
+    """folder of the checkpoint whose predictions are learned from"""
     cache: Path
     """folder for decoded recordings"""
     store: Path
@@ -53,7 +56,7 @@ class RunRecord(FrozenModel):
     """The labels and the input of a finished run: written beside its weights."""
 
     labels: tuple[str, ...]
-    input: LogMelConfig
+    input: InputConfig
     training: Training
 
 
@@ -85,6 +88,29 @@ def lock_run_config(
     new.replace(path)
 
 
+def choose_run_folder(
+    base: Path,
+    config: FrozenModel,
+    is_finished: Callable[[Path], bool],
+    *,
+    changeable: Collection[str] = ("cache", "store"),
+) -> Path:
+    """Return the folder of a run that nobody has named: `base`, or `base-2`, `base-3` and so on.
+
+    It is the first that holds no run, or one with the same options that was interrupted.
+    """
+    text = config.model_dump_json()
+    for number in itertools.count(1):
+        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        path = folder / CONFIG
+        if not path.exists():
+            return folder
+        is_same = _fixed(path.read_text("utf-8"), changeable) == _fixed(text, changeable)
+        if is_same and not is_finished(folder):
+            return folder
+    raise AssertionError
+
+
 def _fixed(text: str, changeable: Collection[str]) -> dict[str, object]:
     try:
         return {name: value for name, value in json.loads(text).items() if name not in changeable}
@@ -103,13 +129,35 @@ def load_config(folder: Path) -> RunConfig:
         raise RunError(f"{path}: {error}") from error
 
 
-def save_run(folder: Path, record: RunRecord, network: AudioClassifier) -> None:
-    """Write the weights and the record of a finished run."""
+def save_weights(
+    path: Path, network: AudioClassifier, description: str, groups: frozenset[str]
+) -> None:
+    """Write the weights of a network, with their origin as metadata.
+
+    Args:
+        path: file to write.
+        network: has the weights.
+        description: of their origin.
+        groups: `LabeledRecording.group` of everything that they were trained on.
+    """
     save_file(
         {name: weight.contiguous() for name, weight in network.state_dict().items()},
-        folder / WEIGHTS,
+        path,
+        metadata={"description": description, "groups": json.dumps(sorted(groups))},
     )
+
+
+def save_run(
+    folder: Path, record: RunRecord, network: AudioClassifier, groups: frozenset[str]
+) -> None:
+    """Write the weights and the record of a finished run; see `save_weights` for `groups`."""
+    save_weights(folder / WEIGHTS, network, "earshot train", groups)
     (folder / RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def has_weights(folder: Path) -> bool:
+    """Return whether a run has been trained to its end."""
+    return (folder / RECORD).is_file() and (folder / WEIGHTS).is_file()
 
 
 def load_run(folder: Path) -> tuple[RunConfig, RunRecord, AudioClassifier]:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import sqlite3
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -21,7 +22,8 @@ from training.corpora import LabeledRecording
 log = logging.getLogger(__name__)
 
 _FULL_SCALE = 32_767
-_READER = RecordingReader(AudioLimits(max_seconds=600.0))
+READER = RecordingReader(AudioLimits(max_seconds=600.0))
+"""of all recordings that are trained or tested on"""
 _LOCK_SECONDS = 60.0
 
 _FileState = tuple[str, int, int]
@@ -40,8 +42,12 @@ class Waveforms:
 
     def __getitem__(self, recording: LabeledRecording) -> NDArray[np.float32]:
         """Return the samples of `recording`: mono, float32 in -1..1, shape `[samples]`."""
-        samples = np.fromfile(self._files[recording.path], np.int16)
+        samples = np.fromfile(self.file(recording), np.int16)
         return samples.astype(np.float32) / np.float32(_FULL_SCALE)
+
+    def file(self, recording: LabeledRecording) -> Path:
+        """Return the file of the samples of `recording`."""
+        return self._files[recording.path]
 
 
 def readable(
@@ -49,6 +55,28 @@ def readable(
 ) -> list[LabeledRecording]:
     """Return those of `recordings` that could be decoded."""
     return [recording for recording in recordings if recording in waveforms]
+
+
+def group_copies(
+    recordings: Sequence[LabeledRecording], waveforms: Waveforms
+) -> list[list[LabeledRecording]]:
+    """Return the groups of two recordings or more that hold the same samples, in their order.
+
+    They need not be the same files: one may have other tags, or another lossless format.
+    """
+    by_file: dict[Path, list[LabeledRecording]] = defaultdict(list)
+    for recording in recordings:
+        by_file[waveforms.file(recording)].append(recording)
+    by_size: dict[int, list[Path]] = defaultdict(list)
+    for file in by_file:
+        by_size[file.stat().st_size].append(file)
+    by_content: dict[str, list[LabeledRecording]] = defaultdict(list)
+    for files in by_size.values():
+        for file in files:
+            # Alone of its size, it is like no other.
+            key = _sha256(file) if len(files) > 1 else str(file)
+            by_content[key] += by_file[file]
+    return [copies for copies in by_content.values() if len(copies) > 1]
 
 
 def decode_all(
@@ -143,7 +171,7 @@ def _error_file(target: Path) -> Path:
 def _decode(path: Path, target: Path, sample_rate: int) -> None:
     """Write the samples of a recording to `target`, or why there are none beside it."""
     try:
-        samples = _READER.read(path.read_bytes(), sample_rate=sample_rate).samples
+        samples = READER.read(path.read_bytes(), sample_rate=sample_rate).samples
     except AudioError as error:
         target, content = _error_file(target), str(error).encode()
     else:

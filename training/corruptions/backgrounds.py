@@ -10,11 +10,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from app.decoding.errors import AudioError
-from app.decoding.limits import AudioLimits
-from app.decoding.recording import RecordingReader
-from earshot.audio_formats import AUDIO_SUFFIXES
-
-_READER = RecordingReader(AudioLimits(max_seconds=600.0))
+from earshot.audio_formats import AUDIO_SUFFIXES, is_recording
+from training.waveforms import READER
 
 
 class CorruptionError(ValueError):
@@ -82,11 +79,7 @@ def pool_of_folder(folder: Path, sample_rate: int) -> BackgroundPool:
     """
     if not folder.is_dir():
         raise BackgroundError(f"{folder} is no folder")
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
-    )
+    paths = sorted(path for path in folder.rglob("*") if is_recording(path.relative_to(folder)))
     if not paths:
         raise BackgroundError(
             f"{folder} holds no recordings (looked for {', '.join(sorted(AUDIO_SUFFIXES))})"
@@ -96,7 +89,7 @@ def pool_of_folder(folder: Path, sample_rate: int) -> BackgroundPool:
 
 def _read_file(path: Path, sample_rate: int) -> BackgroundRecording:
     try:
-        samples = _READER.read(path.read_bytes(), sample_rate=sample_rate).samples
+        samples = READER.read(path.read_bytes(), sample_rate=sample_rate).samples
     except (AudioError, OSError) as error:
         raise BackgroundError(f"{path}: {error}") from error
     return BackgroundRecording(path.name, str(path), lambda: samples)

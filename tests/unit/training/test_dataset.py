@@ -190,3 +190,23 @@ def test_stretching_and_warping_leave_the_size(
         assert spectrogram.shape == plain[0, seed][0].shape
         assert torch.isfinite(spectrogram).all()
         assert not torch.equal(spectrogram, plain[0, seed][0])
+
+
+def test_crops_are_corrupted_as_often_as_the_recipe_has_it(
+    clips: list[LabeledRecording], waveforms: Waveforms
+) -> None:
+    """Without backgrounds there are neither noises nor voices to draw, and all else is drawn."""
+
+    def crops(fraction: float) -> list[np.ndarray]:
+        recipe = replace(RECIPE, mixup_probability=0.0, corruption_probability=fraction)
+        inputs = AugmentedClips(clips, waveforms, [LOG_MEL], recipe)
+        return [inputs.mixed_crop(i % len(clips), np.random.default_rng(i))[0] for i in range(60)]
+
+    clean, half, always = crops(0.0), crops(0.5), crops(1.0)
+    changed = [
+        [not np.array_equal(*pair) for pair in zip(clean, some, strict=True)]
+        for some in (half, always)
+    ]
+    assert all(changed[1])
+    assert 15 <= sum(changed[0]) <= 45
+    assert [crop.size for crop in always] == [crop.size for crop in clean]

@@ -14,8 +14,15 @@ from app.audio.stft import WINDOWS
 from earshot.schemas import Slug
 from training.data_source import DataSource
 from training.networks import NETWORKS, AudioClassifier, build_network
-from training.recipes import DEFAULT_RECIPE, RECIPES, recipe_for
-from training.runs import CONFIG, RunConfig, RunError, load_config, lock_run_config
+from training.recipes import DEFAULT_RECIPE, RECIPES, recipe_for, scaled_recipe
+from training.runs import (
+    CONFIG,
+    RunConfig,
+    RunError,
+    choose_run_folder,
+    load_config,
+    lock_run_config,
+)
 from training.tasks import TASKS, require_name
 
 CONFIG_OF_A_RUN = RunConfig(
@@ -118,3 +125,36 @@ def test_names_are_those_that_a_store_and_a_card_accept(name: str) -> None:
             require_name(name)
     else:
         assert require_name(name) == name
+
+
+def test_a_second_try_gets_a_folder_of_its_own(tmp_path: Path) -> None:
+    base = tmp_path / "birds-hann"
+    other = CONFIG_OF_A_RUN.model_copy(update={"seed": 1})
+    finished: set[str] = set()
+
+    def choose(config: RunConfig) -> str:
+        return choose_run_folder(base, config, lambda folder: folder.name in finished).name
+
+    assert choose(CONFIG_OF_A_RUN) == "birds-hann"
+    lock_run_config(base, CONFIG_OF_A_RUN)
+    # Interrupted, it goes on, wherever the store is now; with other options it is another run.
+    assert choose(CONFIG_OF_A_RUN.model_copy(update={"store": Path("/models")})) == "birds-hann"
+    assert choose(other) == "birds-hann-2"
+    finished.add("birds-hann")
+    assert choose(CONFIG_OF_A_RUN) == "birds-hann-2"
+    lock_run_config(tmp_path / "birds-hann-2", other)
+    assert choose(CONFIG_OF_A_RUN) == "birds-hann-3"
+    assert choose(other) == "birds-hann-2"
+
+
+@pytest.mark.parametrize(
+    ("recordings", "batch_size", "epochs"),
+    # 300 steps at least: 12 / 8 = 1 step an epoch, 90 / 8 = 11, 600 / 32 = 18, 1200 / 64 = 18.
+    [(12, 8, 300), (90, 8, 28), (600, 32, 17), (1200, 64, 17), (6500, 64, 8)],
+)
+def test_few_recordings_get_small_batches_and_many_epochs(
+    recordings: int, batch_size: int, epochs: int
+) -> None:
+    scaled = scaled_recipe(DEFAULT_RECIPE, recordings)
+    assert (scaled.batch_size, scaled.epochs) == (batch_size, epochs)
+    assert replace(scaled, batch_size=64, epochs=8) == DEFAULT_RECIPE

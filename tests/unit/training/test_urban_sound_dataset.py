@@ -77,7 +77,10 @@ def test_folds_are_chosen_by_number_or_name(folds: Collection[str | int], corpus
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_data_loader_serves_it(workers: int, corpus: Path) -> None:
     data = dataset(corpus)
-    batches = list(DataLoader(data, batch_size=5, num_workers=workers))
+    # A process that has run networks has threads of theirs, and cannot be forked safely.
+    start = "spawn" if workers else None
+    loader = DataLoader(data, batch_size=5, num_workers=workers, multiprocessing_context=start)
+    batches = list(loader)
     assert [len(labels) for _, labels in batches] == [5, 5, 2]
     expected = torch.stack([data[i][0] for i in range(12)])
     assert torch.equal(torch.cat([spectrograms for spectrograms, _ in batches]), expected)

@@ -6,14 +6,16 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.support.sounds import RATE, encode, make
-from training.corpora import LabeledRecording
-from training.waveforms import decode_all, readable
+from training.corpora import CorpusError, LabeledRecording
+from training.data_source import TrainingData, prepare
+from training.waveforms import decode_all, group_copies, readable
 
 
 def write(folder: Path, name: str, seed: int) -> LabeledRecording:
@@ -131,3 +133,65 @@ def test_a_cache_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "folder" / "index.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(OSError, match=r"index\.sqlite: file is not a database"):
         decode_all([recording], sample_rate=RATE, cache=tmp_path / "folder")
+
+
+def test_copies_are_told_by_their_samples(tmp_path: Path) -> None:
+    """Whatever their names, tags and lossless formats."""
+    samples = make("siren", 1, seconds=1.0)
+    first, other = write(tmp_path, "a/1.wav", seed=1), write(tmp_path, "a/2.wav", seed=2)
+    flac = LabeledRecording(tmp_path / "b" / "1.flac", "siren", "folders", "folders:b", "b")
+    flac.path.parent.mkdir()
+    flac.path.write_bytes(encode(np.round(samples * 32_767) / 32_768, container="FLAC"))
+    wav = LabeledRecording(tmp_path / "c.wav", "siren", "folders", "folders:c", "c")
+    wav.path.write_bytes(encode(np.round(samples * 32_767) / 32_768))
+    recordings = [first, other, flac, wav]
+    waveforms = decode_all(recordings, sample_rate=RATE, cache=tmp_path / "cache")
+    assert [flac, wav] in group_copies(recordings, waveforms)
+    assert all(other not in group for group in group_copies(recordings, waveforms))
+
+
+@pytest.mark.parametrize("same_group", [True, False])
+def test_copies_across_groups_are_refused(
+    same_group: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recordings = [
+        replace(
+            write(tmp_path, f"{label}/{group}/{seed}.wav", seed),
+            label=label,
+            group=group,
+            fold=group,
+        )
+        for seed, (label, group) in enumerate(
+            [("siren", "anna"), ("siren", "ben"), ("dog", "anna"), ("dog", "ben")]
+        )
+    ]
+    copied = recordings[0 if same_group else 1]
+    copy = replace(copied, path=tmp_path / "siren/anna/copy.wav", group="anna", fold="anna")
+    shutil.copy(copied.path, copy.path)
+    caplog.set_level(logging.INFO)
+
+    def prepared() -> TrainingData:
+        return prepare(
+            [*recordings, copy],
+            {"folders": ["ben"]},
+            sample_rate=RATE,
+            cache=tmp_path / "cache",
+        )
+
+    if same_group:
+        assert len(prepared().split.train) == 3
+        assert "1 recordings are copies of others" in caplog.messages
+    else:
+        with pytest.raises(CorpusError, match=r"1\.wav and .*copy\.wav hold the same audio in dif"):
+            prepared()
+
+
+def test_recordings_of_which_none_can_be_decoded(tmp_path: Path) -> None:
+    recordings = [
+        LabeledRecording(tmp_path / f"{n}.wav", label, "folders", str(n), str(n))
+        for n, label in enumerate(("a", "a", "b", "b"))
+    ]
+    for recording in recordings:
+        recording.path.write_bytes(b"no sound")
+    with pytest.raises(CorpusError, match=r"none of the 4 recordings could be decoded, such"):
+        prepare(recordings, {"folders": ["0", "2"]}, sample_rate=RATE, cache=tmp_path / "cache")
