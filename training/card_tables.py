@@ -105,3 +105,7 @@ def markdown_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     """Return a table in Markdown."""
     lines = [heading, ["---"] * len(heading), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+TABLES = (scores_table, calibration_table, ood_table, recall_table)
+"""all that a card has tables of, as `earshot tables` prints them"""

@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from app.audio.clips import clip_blocks, is_silent
+from app.audio.network_inputs import clip_blocks
+from app.audio.silence import is_silent
 from app.checkpoints.card import Card
 from app.inference.classifier import aggregate_rejection, label_probabilities, rejection_reasons
 from app.inference.engine import MAX_BATCH_SIZE, Engine
@@ -51,7 +52,7 @@ def compute_outputs(engine: Engine, samples: NDArray[np.float32], card: Card) ->
     blocks = list(clip_blocks([samples], card.input, clips=MAX_BATCH_SIZE))
     silent = np.concatenate([block.silent for block in blocks])
     return RecordingOutputs(
-        outputs=np.concatenate([engine.infer(block.spectrograms) for block in blocks]),
+        outputs=np.concatenate([engine.infer(block.inputs) for block in blocks]),
         silent=silent | is_silent(float(samples.min()), float(samples.max())),
         partially_silent=np.concatenate([block.partially_silent for block in blocks]),
     )

@@ -3,6 +3,7 @@
 Nothing else writes a card's metrics, temperature and OOD threshold.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from app.audio.log_mel import LogMelConfig
+from app.audio.network_inputs import InputConfig
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.store import CheckpointError
@@ -22,11 +23,11 @@ from training import metrics
 from training.clip_outputs import map_in_threads
 from training.corpora import CorpusError, LabeledRecording
 from training.data_source import DataSource, prepare
+from training.edge.graph import embed_card
 from training.splits import require_labels
 from training.waveforms import Waveforms, decode_all, readable
 
-TARGET_COVERAGE = 0.95
-"""fraction of held-out clips that get a label; the OOD threshold is chosen for it"""
+log = logging.getLogger(__name__)
 
 _CLASSIFIED = "Classified by the served graph (OpenVINO), the mean over each recording's clips."
 _UNSEEN_PROTOCOL = f"One's own recordings, none of which training heard. {_CLASSIFIED}"
@@ -160,7 +161,7 @@ class Evaluator:
         if card.ood is None:
             return None, None
         in_distribution = np.concatenate(held_out)[:, -1]
-        threshold = round(float(np.quantile(in_distribution, 1 - TARGET_COVERAGE)), 4)
+        threshold = metrics.ood_threshold(in_distribution)
         by_source = {}
         ood = self.source.load_ood(card.task, recordings)
         for source, test in ood.test.items() if ood else ():
@@ -184,7 +185,7 @@ def evaluate(
     fp32: Path | None,
     siblings: Sequence[store.Checkpoint],
 ) -> tuple[store.Checkpoint, list[Evaluation]]:
-    """Measure a checkpoint and write the result into its card.
+    """Measure a checkpoint and write the result into its card, which keeps what was not measured.
 
     Args:
         checkpoint: is measured.
@@ -203,38 +204,54 @@ def evaluate(
         _require_sibling(checkpoint.card, sibling.card)
     evaluation = evaluator.evaluate(checkpoint, fp32)
     of_siblings = [evaluator.evaluate(sibling) for sibling in siblings]
-    update = {
-        "metrics": _with_further_metrics(evaluation, checkpoint.card),
-        "sibling_metrics": tuple(each.metrics for each in of_siblings),
-        "temperature": evaluation.temperature,
-        "ood": checkpoint.card.ood
-        and checkpoint.card.ood.model_copy(update={"threshold": evaluation.ood_threshold}),
-    }
-    card = checkpoint.card.model_copy(update=update)
-    return store.replace_card(checkpoint, card), [evaluation, *of_siblings]
-
-
-def _with_further_metrics(evaluation: Evaluation, card: Card) -> Metrics:
-    """Return the new metrics, and what else the card has where nothing that it rests on changed.
-
-    Corruptions and families of other sounds were measured under the card's temperature and OOD
-    threshold.
-    """
-    new, old = evaluation.metrics, card.metrics
-    threshold = card.ood and card.ood.threshold
-    if old is None or (old.held_out, card.temperature, threshold) != (
-        new.held_out,
+    card = checkpoint.card
+    if (card.temperature, card.ood and card.ood.threshold) != (
         evaluation.temperature,
         evaluation.ood_threshold,
     ):
-        return new
-    kept = {
-        field: getattr(old, field)
-        for field in ("robustness", "generalization", "street_tags", "slices", "commands")
+        _warn_of_older(card)
+    update = {
+        "metrics": _with_further_metrics(evaluation.metrics, card.metrics),
+        "sibling_metrics": tuple(each.metrics for each in of_siblings) or card.sibling_metrics,
+        "temperature": evaluation.temperature,
+        "ood": card.ood and card.ood.model_copy(update={"threshold": evaluation.ood_threshold}),
     }
+    card = card.model_copy(update=update)
+    return embed_card(store.replace_card(checkpoint, card)), [evaluation, *of_siblings]
+
+
+_FURTHER = ("robustness", "generalization", "street_tags", "slices", "commands")
+"""fields of metrics that other options of `earshot evaluate` measure"""
+
+
+def _with_further_metrics(new: Metrics, old: Metrics | None) -> Metrics:
+    """Return the new metrics, and of the old ones all that was not measured anew."""
+    if old is None:
+        return new
+    kept: dict[str, object] = {field: getattr(old, field) for field in _FURTHER}
+    if new.accuracy_fp32 is None:
+        kept["accuracy_fp32"] = old.accuracy_fp32
     if old.ood is not None and new.ood is not None:
-        kept["ood"] = new.ood.model_copy(update={"by_family": old.ood.by_family})
+        sources = {**old.ood.by_source, **new.ood.by_source}
+        update = {"by_source": sources, "by_family": old.ood.by_family}
+        kept["ood"] = new.ood.model_copy(update=update)
     return new.model_copy(update=kept)
+
+
+def _warn_of_older(card: Card) -> None:
+    """Tell what a card keeps that was measured under another temperature or OOD threshold."""
+    older = [field for field in _FURTHER[:-1] if card.metrics and getattr(card.metrics, field)]
+    if card.metrics and card.metrics.ood and card.metrics.ood.by_family:
+        older.append("families of OOD sounds")
+    if card.short is not None:
+        older.append("lengths")
+    if older:
+        log.warning(
+            "%s/%s: temperature or OOD threshold changed; kept as they were measured before: %s",
+            card.task,
+            card.name,
+            ", ".join(older),
+        )
 
 
 def _require_sibling(card: Card, other: Card) -> None:
@@ -256,7 +273,7 @@ def _outputs(
     model: Path,
     recordings: Sequence[LabeledRecording],
     waveforms: Waveforms,
-    config: LogMelConfig,
+    config: InputConfig,
 ) -> list[NDArray[np.float32]]:
     engine = OpenVinoEngine(model)
 

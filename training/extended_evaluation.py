@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from app.checkpoints import store
+from app.checkpoints.card import ShortRecordings
 from app.checkpoints.store import Checkpoint, CheckpointError
 from app.inference.engine import OpenVinoEngine
 from earshot.schemas import GroupedScores, Metrics, OodFamilyScores, Robustness
@@ -17,12 +18,15 @@ from training.corpora import CorpusError, LabeledRecording
 from training.corruptions.material import load_test_backgrounds
 from training.data_source import DataSource
 from training.generalization import Generalization
+from training.lengths import measure_lengths
 from training.ood_families import load_families, score_family
 from training.robustness import RobustnessTest, sample_evenly
 from training.slices import measure_slices
 from training.splits import hold_out, require_labels
 from training.tasks import Protocol
 from training.waveforms import decode_all, readable
+
+_STREAMS = 2
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,24 @@ class ExtendedEvaluator:
             family: score_family(in_distribution, self._ood_scores(checkpoint, found))
             for family, found in families.items()
         }
+
+    def measure_lengths(
+        self, checkpoint: Checkpoint, command: str, count: int | None
+    ) -> ShortRecordings:
+        """Return how far the held-out recordings can be cut; see `training.lengths`.
+
+        Args:
+            checkpoint: is measured.
+            command: the command line, to stand beside the figures.
+            count: of recordings to draw; None: all.
+        """
+        card = checkpoint.card
+        _, test = self._held_out(checkpoint)
+        chosen = test if count is None else sample_evenly(test, count)
+        waveforms = decode_all(chosen, sample_rate=card.input.sample_rate, cache=self.cache)
+        usable = readable(chosen, waveforms)
+        engine = OpenVinoEngine(checkpoint.model, streams=_STREAMS)
+        return measure_lengths(engine, usable, waveforms, card, command)
 
     def predict(
         self, checkpoint: Checkpoint, recordings: Sequence[LabeledRecording]

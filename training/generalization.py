@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from app.audio.log_mel import LogMelConfig
 from app.checkpoints.card import Card
 from app.checkpoints.store import Checkpoint, CheckpointError
 from earshot.schemas import GroupedScores, TagScores
 from training.attributes import LANGUAGES
 from training.corpora import CORPORA, CorpusError, LabeledRecording, load_corpora
 from training.intervals import grouped_scores, tag_scores
+from training.networks import SPEECH_ENCODER
 from training.splits import SplitError, hold_out
 from training.tasks import TASKS, RetrainedProtocol
 
@@ -105,7 +107,7 @@ class Generalization:
             CheckpointError: a sibling is of another task.
         """
         by_language = protocol == "leave-language-out"
-        trained = [corpus.name for corpus in card.training.corpora]
+        trained = _corpora_of_task(card)
         if len({LANGUAGES.get(name) for name in trained} if by_language else trained) < 2:
             what = "language" if by_language else "corpus"
             raise SplitError(
@@ -197,19 +199,32 @@ def training_commands(
         recordings: of the task, to know the folds of each corpus.
     """
     parts: dict[str, list[str]] = {}
-    for corpus in card.training.corpora:
-        part = LANGUAGES[corpus.name].lower() if protocol == "leave-language-out" else corpus.name
-        parts.setdefault(part, []).append(corpus.name)
+    for corpus in _corpora_of_task(card):
+        part = LANGUAGES[corpus].lower() if protocol == "leave-language-out" else corpus
+        parts.setdefault(part, []).append(corpus)
+    window = f" --window {card.input.window}" if isinstance(card.input, LogMelConfig) else ""
     lines = []
     for part, corpora in parts.items():
+        if card.network == SPEECH_ENCODER:
+            without = " ".join(f"--leave-out {name}" for name in corpora)
+            lines.append(
+                f"  earshot fine-tune DIR ENCODER runs/{card.task}-without-{part} {without} "
+                f"--name {card.name} --store runs/store-without-{part}"
+            )
+            continue
         options = [
             f"--hold-out {name}:{','.join(folds)}"
             for name in corpora
             if (folds := sorted({each.fold for each in recordings if each.corpus == name}))
         ]
         lines.append(
-            f"  earshot train --task {card.task} --window {card.input.window} "
-            f"--name {card.name} --data DIR {' '.join(options)} "
+            f"  earshot train --task {card.task}{window} --name {card.name} --data DIR "
+            f"{' '.join(options)} "
             f"--store runs/store-without-{part} --out runs/{card.task}-without-{part}"
         )
     return "train one with\n" + "\n".join(lines)
+
+
+def _corpora_of_task(card: Card) -> list[str]:
+    """Return the corpora whose labels were learned: others were heard in pretraining alone."""
+    return [each.name for each in card.training.corpora if each.name in TASKS[card.task].corpora]

@@ -11,6 +11,8 @@ from app.inference.engine import apply_temperature
 from earshot.schemas import Scores
 
 BINS = 15
+TARGET_COVERAGE = 0.95
+"""fraction of clips that are not trained on and get a label; OOD thresholds are chosen for it"""
 _TEMPERATURES = (0.05, 20.0)
 
 Logits = Sequence[NDArray[np.float32]]
@@ -92,6 +94,11 @@ def expected_calibration_error(
         for b in np.unique(bins)
     ]
     return float(sum(differences))
+
+
+def ood_threshold(in_distribution: NDArray[np.float32]) -> float:
+    """Return the OOD score, of clips that were not trained on, that `TARGET_COVERAGE` reach."""
+    return round(float(np.quantile(in_distribution, 1 - TARGET_COVERAGE)), 4)
 
 
 def auroc(in_distribution: NDArray[np.float32], ood: NDArray[np.float32]) -> float:

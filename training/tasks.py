@@ -6,11 +6,14 @@ Any other task can be trained from own folders.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LONGEST_NAME = 64
 
+SHIPPED_STORE = Path(__file__).resolve().parents[1] / "models_store"
+"""the checkpoints that come with Earshot"""
 MUSIC = "music"
 """a folder of recordings for each genre, below `--data`"""
 

@@ -4,17 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
 from app.checkpoints import store
-from app.checkpoints.card import Card
 from app.checkpoints.store import ModelKey
 from earshot.cli import main
 from earshot.schemas import Metrics
 from tests.support.sounds import RATE, make, write_esc50
 from training.corruptions import CORRUPTIONS
 from training.corruptions.material import noise_recordings, speech_recordings
+from training.lengths import LENGTHS, loudest_part
 
 KEY = ModelKey("urban-sound", "hann")
 
@@ -86,6 +87,26 @@ def test_corruptions_are_measured_into_the_card_and_gone_on_with(
     assert evaluated.robustness == other
 
 
+def test_evaluating_anew_keeps_what_it_did_not_measure(
+    fresh_store: Path, sound_corpus: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(fresh_store, sound_corpus, "--slices")
+    checkpoint = store.load(fresh_store, KEY)
+    metrics = checkpoint.card.metrics
+    assert metrics is not None
+    older = metrics.model_copy(update={"accuracy_fp32": 0.5})
+    changed = {"metrics": older, "sibling_metrics": (older,), "temperature": 7.0}
+    store.replace_card(checkpoint, checkpoint.card.model_copy(update=changed))
+    after = run(fresh_store, sound_corpus)
+    card = store.load(fresh_store, KEY).card
+    assert card.temperature != 7.0
+    assert after.slices == metrics.slices
+    assert after.commands == metrics.commands
+    assert after.accuracy_fp32 == 0.5
+    assert card.sibling_metrics == (older,)
+    assert "kept as they were measured before: slices" in caplog.text
+
+
 def test_a_quick_look_leaves_the_card_alone(
     fresh_store: Path, sound_corpus: Path, sounds: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -147,20 +168,6 @@ def test_a_card_that_is_not_filled_in_or_of_another_time_is_told(
     assert "not a valid card: schema_version" in fails(fresh_store, sound_corpus, "--corruptions")
 
 
-def test_a_protocol_of_left_out_corpora_says_how_to_train_for_it(
-    fresh_store: Path, sound_corpus: Path
-) -> None:
-    checkpoint = store.load(fresh_store, KEY)
-    [corpus] = checkpoint.card.training.corpora
-    corpora = (corpus, corpus.model_copy(update={"name": "esc50"}))
-    training = checkpoint.card.training.model_copy(update={"corpora": corpora})
-    card: Card = checkpoint.card.model_copy(update={"training": training})
-    store.replace_card(checkpoint, card)
-    message = fails(fresh_store, sound_corpus, "--protocol", "leave-corpus-out")
-    assert "leave-corpus-out needs --sibling STORE; train one with" in message
-    assert "--hold-out urbansound8k:1,2,3,4 --store runs/store-without-urbansound8k" in message
-
-
 def test_tests_and_training_share_no_background(tmp_path: Path) -> None:
     write_esc50(tmp_path, clips=40)
     table = tmp_path / "ESC-50-master" / "meta" / "esc50.csv"
@@ -207,3 +214,31 @@ def test_the_report_is_what_the_cards_say(
     assert (out / "robustness.png").read_bytes().startswith(b"\x89PNG")
     assert not (out / "ood.png").exists()
     json.dumps(metrics.model_dump(mode="json"))
+
+
+def test_lengths_are_measured_into_the_card(
+    fresh_store: Path, sound_corpus: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = run(fresh_store, sound_corpus, "--lengths")
+    card = store.load(fresh_store, KEY).card
+    short = card.short
+    assert short is not None
+    assert [each.seconds for each in short.lengths] == [
+        length for length in LENGTHS if length < card.input.clip_seconds
+    ]
+    assert {each.recordings for each in short.lengths} == {metrics.overall.clips}
+    assert short.whole_accuracy == pytest.approx(metrics.overall.accuracy, abs=0.05)
+    needed = 0.5 * (short.whole_accuracy + 1 / len(card.labels))
+    worth = [each.accuracy >= needed for each in short.lengths]
+    at = [each.seconds for each in short.lengths].index(short.shortest_seconds)
+    assert all(worth[at:])
+    assert not at or not worth[at - 1]
+    assert "--lengths" in short.command
+    assert f"shortest with a label: {short.shortest_seconds:g} s" in capsys.readouterr().out
+
+
+def test_the_loudest_part_is_the_one_with_most_power() -> None:
+    samples = np.float32([0, 3, 0, 0, 2, -2, 2, 0])
+    np.testing.assert_array_equal(loudest_part(samples, 3), [2, -2, 2])
+    np.testing.assert_array_equal(loudest_part(samples, 1), [3])
+    np.testing.assert_array_equal(loudest_part(samples, 20), samples)

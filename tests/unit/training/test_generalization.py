@@ -110,7 +110,11 @@ def test_how_to_train_a_sibling_is_told(voices: Path) -> None:
     card = trained_on("ravdess", "savee", "emodb").card
     with pytest.raises(SplitError) as told:
         tests.measure_left_out("leave-language-out", card, [], recordings)
+    assert "leave-language-out needs --sibling STORE; train one with" in str(told.value)
     assert "--hold-out emodb:11,14 --store runs/store-without-german" in str(told.value)
+    pretrained = trained_on("emodb", "esc50").card  # whose labels are not the task's
+    with pytest.raises(SplitError, match="was trained on one corpus: emodb"):
+        tests.measure_left_out("leave-corpus-out", pretrained, [], recordings)
     only_english = trained_on("ravdess", "savee").card
     with pytest.raises(SplitError, match="was trained on one language: ravdess, savee"):
         tests.measure_left_out("leave-language-out", only_english, [], recordings)
