@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,16 +14,21 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from app.audio.log_mel import LogMelConfig
+from app.audio.network_inputs import InputConfig, WaveformConfig, input_shape
 from app.checkpoints import store
 from app.checkpoints.card import Card, OodDetector
+from app.checkpoints.store import ModelKey
 from training.corpora import LabeledRecording
-from training.data_source import TrainingData, prepare
+from training.data_source import DataSource, TrainingData, prepare
 from training.dataset import EvalDataset
-from training.networks import AudioClassifier
-from training.ood import add_ood_output
-from training.runs import FP32_MODEL, RunConfig, RunRecord, load_run
+from training.edge.graph import assemble
+from training.linear_heads import add_ood_output
+from training.networks import EDGE_NETWORKS, AudioClassifier
+from training.networks.classifier import HeadedNetwork
+from training.runs import FP32_MODEL, RunError, RunRecord, load_run
 from training.tasks import TASKS
 from training.waveforms import decode_all, readable
 
@@ -49,6 +54,11 @@ def export(run: Path, root: Path | None = None, *, weights: bool = False) -> sto
         RunError, CorpusError, CheckpointError: see their modules.
     """
     config, record, network = load_run(run)
+    if weights and config.network in EDGE_NETWORKS:
+        raise RunError(
+            f"{run}: a {config.network} reads samples, and the service on a GPU runs a ResNet50: "
+            "export it without --weights"
+        )
     fp32 = run / FP32_MODEL
     recordings, _ = config.source.load(config.task)
     data = prepare(
@@ -57,50 +67,115 @@ def export(run: Path, root: Path | None = None, *, weights: bool = False) -> sto
         sample_rate=record.input.sample_rate,
         cache=config.cache,
     )
-    ood = _train_ood_detector(network, config, record, data, recordings)
-    write_onnx(network, record.input, fp32)
+    ood = train_ood_detector(
+        network,
+        config.task,
+        config.source,
+        data,
+        recordings,
+        record.input,
+        cache=config.cache,
+        seed=config.seed,
+    )
+    write_onnx(network, torch.zeros(2, *input_shape(record.input)), fp32)
     with tempfile.TemporaryDirectory() as folder:
         int8 = Path(folder) / store.MODEL
-        quantise(fp32, int8, _calibration_spectrograms(data, record))
-        now = datetime.now(UTC)
-        card = Card(
-            task=config.task,
-            name=config.name,
-            version=f"{now:%Y.%m.%d}-{store.sha256(int8)[:8]}",
-            created=now.date(),
-            labels=record.labels,
-            network=config.network,
-            input=record.input,
-            temperature=1.0,
-            ood=ood,
-            training=record.training,
-            metrics=None,
-            files={store.MODEL: store.sha256(int8)},
-        )
+        quantise(fp32, int8, _calibration_inputs(data, record))
+        if config.network in EDGE_NETWORKS:
+            record = _with_front_end(record, fp32, int8)
         files = {store.MODEL: int8}
         if weights:
             files[store.WEIGHTS] = Path(folder) / store.WEIGHTS
             write_weights(network, files[store.WEIGHTS])
-        return store.save(root or config.store, card, files)
+        key = ModelKey(config.task, config.name)
+        return save_checkpoint(root or config.store, key, config.network, record, ood, files)
 
 
-def _train_ood_detector(
-    network: AudioClassifier,
-    config: RunConfig,
+def _with_front_end(record: RunRecord, *graphs: Path) -> RunRecord:
+    """Have graphs read samples in the place of spectrograms; return the record of such a network.
+
+    The front end is not quantised: it decides between sounds by a few dB.
+    """
+    config = record.input
+    assert isinstance(config, LogMelConfig)
+    for graph in graphs:
+        assemble(graph, config, len(record.labels), graph)
+    return record.model_copy(update={"input": WaveformConfig.of_clips(config)})
+
+
+def save_checkpoint(
+    root: Path,
+    key: ModelKey,
+    network: str,
     record: RunRecord,
+    ood: OodDetector | None,
+    files: Mapping[str, Path],
+) -> store.Checkpoint:
+    """Write a new checkpoint into a store, with a card that has no metrics yet.
+
+    Args:
+        root: the store.
+        key: task and name of the checkpoint.
+        network: its kind.
+        record: labels, input and training.
+        ood: of its last output, if it has one.
+        files: by their names in the checkpoint; the graph is among them.
+
+    Raises:
+        OSError: the store cannot be written.
+    """
+    hashes = {name: store.sha256(path) for name, path in files.items()}
+    now = datetime.now(UTC)
+    card = Card(
+        task=key.task,
+        name=key.name,
+        version=f"{now:%Y.%m.%d}-{hashes[store.MODEL][:8]}",
+        created=now.date(),
+        labels=record.labels,
+        network=network,
+        input=record.input,
+        temperature=1.0,
+        ood=ood,
+        training=record.training,
+        metrics=None,
+        files=hashes,
+    )
+    return store.save(root, card, files)
+
+
+def train_ood_detector(
+    network: HeadedNetwork,
+    task: str,
+    source: DataSource,
     data: TrainingData,
     recordings: Sequence[LabeledRecording],
+    config: InputConfig,
+    *,
+    cache: Path,
+    seed: int,
 ) -> OodDetector | None:
-    """Give the network its last output, where there is anything to train it on."""
-    ood = config.source.load_ood(config.task, recordings)
+    """Give the network its last output, where there is anything to train it on.
+
+    Args:
+        network: is trained, and gets the output.
+        task: of the network.
+        source: of the recordings.
+        data: the split that the network was trained on.
+        recordings: all of the task.
+        config: of the network's input.
+        cache: folder for decoded recordings.
+        seed: of which recordings are taken where there are many.
+
+    Raises CorpusError when a corpus that is there is not as expected.
+    """
+    ood = source.load_ood(task, recordings)
     if ood is None:
         return None
     train = data.split.train
-    rate = record.input.sample_rate
-    waveforms = decode_all([*train, *ood.train], sample_rate=rate, cache=config.cache)
+    waveforms = decode_all([*train, *ood.train], sample_rate=config.sample_rate, cache=cache)
     others = readable(ood.train, waveforms)
-    add_ood_output(network, train, others, waveforms, record.input, config.seed)
-    return OodDetector(reason=TASKS[config.task].ood_reason, trained_on=ood.trained_on)
+    add_ood_output(network, train, others, waveforms, config, seed)
+    return OodDetector(reason=TASKS[task].ood_reason, trained_on=ood.trained_on)
 
 
 def write_weights(network: AudioClassifier, path: Path) -> None:
@@ -115,27 +190,33 @@ def write_weights(network: AudioClassifier, path: Path) -> None:
     )
 
 
-def write_onnx(network: AudioClassifier, config: LogMelConfig, path: Path) -> None:
-    """Write the network as an ONNX graph, batch normalisation folded, batch size free."""
-    example = torch.zeros(2, 1, config.n_mels, config.frames)
+def write_onnx(network: nn.Module, example: Tensor, path: Path, *, input_name: str = INPUT) -> None:
+    """Write a network as an ONNX graph, batch normalisation folded.
+
+    Args:
+        network: is moved to the CPU.
+        example: an input, with a batch of 2 or more; the graph's batch size is free.
+        path: file to write.
+        input_name: of the graph's input.
+    """
     # The exporter reports its progress and its own deprecations at length.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network.eval().to("cpu"),
             (example,),
             path,
-            input_names=[INPUT],
+            input_names=[input_name],
             output_names=[OUTPUT],
-            dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}},
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
             dynamo=True,
             external_data=False,
             verbose=False,
         )
 
 
-def quantise(fp32: Path, int8: Path, spectrograms: NDArray[np.float32]) -> None:
+def quantise(fp32: Path, int8: Path, inputs: NDArray[np.float32]) -> None:
     """Quantise statically: unsigned 8-bit activations, signed 8-bit weights per channel.
 
     This is the form that CPUs with VNNI compute fastest.
@@ -143,15 +224,16 @@ def quantise(fp32: Path, int8: Path, spectrograms: NDArray[np.float32]) -> None:
     Args:
         fp32: the graph to quantise.
         int8: file to write.
-        spectrograms: calibrate the ranges of activations, `[clips, 1, mels, frames]`.
+        inputs: calibrate the ranges of activations, `[clips, 1, mels, frames]`.
     """
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
-        quant_pre_process(fp32, prepared)
+        # Its symbolic inference knows no ReduceMax; shapes are inferred by ONNX itself.
+        quant_pre_process(fp32, prepared, skip_symbolic_shape=True)
         quantize_static(
             prepared,
             int8,
-            _Batches(spectrograms),
+            _Batches(inputs),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -168,9 +250,9 @@ def _linear_layers(model: Path) -> list[str]:
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its package has no types
-    def __init__(self, spectrograms: NDArray[np.float32]) -> None:
+    def __init__(self, inputs: NDArray[np.float32]) -> None:
         self._batches: Iterator[NDArray[np.float32]] = iter(
-            np.array_split(spectrograms, -(-len(spectrograms) // _CALIBRATION_BATCH))
+            np.array_split(inputs, -(-len(inputs) // _CALIBRATION_BATCH))
         )
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
@@ -178,8 +260,8 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its package has 
         return None if batch is None else {INPUT: batch}
 
 
-def _calibration_spectrograms(data: TrainingData, record: RunRecord) -> NDArray[np.float32]:
-    """Return spectrograms `[clips, 1, mels, frames]` of training recordings drawn at random."""
+def _calibration_inputs(data: TrainingData, record: RunRecord) -> NDArray[np.float32]:
+    """Return inputs `[clips, 1, mels, frames]` of training recordings drawn at random."""
     dataset = EvalDataset(data.split.train, data.waveforms, record.input, record.labels)
     order = np.random.default_rng(record.training.seed).permutation(len(dataset))
     return np.stack([dataset[int(i)][0].numpy() for i in order[:_CALIBRATION_CLIPS]])
