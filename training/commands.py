@@ -13,47 +13,76 @@ from rich.table import Table
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.store import CheckpointError, ModelKey
-from training.card_tables import (
-    calibration_table,
-    measured_cards,
-    ood_table,
-    recall_table,
-    scores_table,
-)
+from training.card_tables import measured_cards
+from training.cli.config import print_config
+from training.cli.options import DEFAULT_START
+from training.cli.recipe_flags import changed_recipe
 from training.corpora import CORPORA, CorpusError
 from training.corpora.csv_tables import URBANSOUND8K
 from training.corpora.folders import CORPUS as FOLDERS
 from training.corruptions.backgrounds import CorruptionError
 from training.corruptions.files import corrupt_file
+from training.cross_validation import (
+    cross_validate,
+    is_measured,
+    locked_config,
+    scores_table,
+)
 from training.data_source import DataSource
+from training.edge.graph import embed_card
+from training.edge.student import train_student
 from training.evaluate import Evaluator, evaluate
 from training.experiments.genre_analysis import analyze_genres, genre_folders
 from training.experiments.genre_figures import write_analysis
-from training.experiments.windowing import WindowingExperiment, comparison_table
+from training.experiments.windowing import (
+    REFERENCE,
+    TASK,
+    WindowingExperiment,
+    comparison_table,
+)
 from training.export import export
 from training.extended_evaluation import ExtendedEvaluator, require_metrics, write_metrics
 from training.fit import Run, default_workers
-from training.networks import DEFAULT_NETWORK
+from training.lengths import lengths_table
+from training.loggers import require_loggers
+from training.networks import EDGE_NETWORKS
+from training.portable import export_portable
 from training.pretrain import PretrainingConfig, pretrain
-from training.recipes import EMBEDDING_DISTILLATION, Recipe, label_pretraining, recipe_for
+from training.pretrained import default_start
+from training.recipes import (
+    EMBEDDING_DISTILLATION,
+    Recipe,
+    label_pretraining,
+    recipe_for,
+    student_recipe,
+    taught_recipe,
+)
 from training.report import write_report
 from training.robustness import QUICK_RECORDINGS
 from training.robustness_report import corruption_table, draw_robustness, robustness_report
-from training.runs import FP32_MODEL, RunConfig, RunError, load_config
+from training.runs import (
+    FP32_MODEL,
+    RunConfig,
+    RunError,
+    choose_run_folder,
+    has_weights,
+    load_config,
+)
 from training.splits import SplitError
 from training.tasks import TASKS
-from training.train import train
+from training.train import plan, scale, train
 
 log = logging.getLogger(__name__)
 
 USER_ERRORS = (CorpusError, SplitError, RunError, CheckpointError, CorruptionError, OSError)
 
-_CACHE, _STORE = Path("runs/cache"), Path("runs/store")
+_RUNS = Path("runs")
+_CACHE, _STORE = _RUNS / "cache", _RUNS / "store"
 
 
 def _pretrain(options: argparse.Namespace, _: str) -> None:
     task = options.task
-    folder = options.out or Path("runs") / ("pretrain" if task is None else f"pretrain-{task}")
+    folder = options.out or _RUNS / ("pretrain" if task is None else f"pretrain-{task}")
     of_task = tuple(CORPORA) if task is None else TASKS[task].corpora
     config = PretrainingConfig(
         corpora=tuple(name for name in of_task if name in (options.corpora or of_task)),
@@ -71,30 +100,71 @@ def _pretrain(options: argparse.Namespace, _: str) -> None:
 
 
 def _train(options: argparse.Namespace, command: str) -> None:
-    store.require_writable(options.store)
-    name = options.name or options.window
-    folder = options.out or Path("runs") / f"{options.task}-{name}"
+    if options.folds and options.hold_out:
+        raise SplitError("--folds holds out every fold in turn: leave --hold-out out")
+    options.logger = options.logger or list(Run.loggers)
+    require_loggers(options.logger)
+    if not (options.folds or options.print_config):
+        store.require_writable(options.store)
+    config = _training_config(options)
+    if options.print_config:
+        print_config(config, options)
+        return
+    base = _RUNS / f"{config.task}-{config.name}"
+    if options.folds:
+        locked = locked_config(config, options.folds)
+        base = base.with_name(f"{base.name}-folds")
+        folder = options.out or choose_run_folder(base, locked, is_measured)
+        result = cross_validate(config, options.folds, _run(folder, options), command)
+        sys.stdout.write(scores_table(result))
+        log.info("wrote %s", folder)
+        return
+    folder = options.out or choose_run_folder(base, config, _is_measured)
+    log.info("the run's folder is %s", folder)
+    train(config, _run(folder, options))
+    evaluator = Evaluator(config.source, config.cache, command)
+    _measure(export(folder), evaluator, folder)
+
+
+def _training_config(options: argparse.Namespace) -> RunConfig:
+    """Return the options of a training, complete but for what each of several folds has."""
+    is_student = options.network in EDGE_NETWORKS
+    recipe = (student_recipe if is_student else recipe_for)(options.task)
+    if options.teacher is not None and not recipe.views:
+        recipe = taught_recipe(recipe)
     config = RunConfig(
         task=options.task,
-        name=name,
-        network=DEFAULT_NETWORK,
+        name=options.name or options.window,
+        network=options.network,
         window=options.window,
         source=_source(options),
-        recipe=_adjusted(recipe_for(options.task), options),
+        recipe=changed_recipe(recipe, options),
         held_out=_held_out(options),
         seed=options.seed,
-        pretrained=options.pretrained and options.pretrained.absolute(),
+        pretrained=_start(options, options.task, options.window),
+        teacher=options.teacher and options.teacher.absolute(),
         cache=options.cache.absolute(),
         store=options.store.absolute(),
     )
-    train(config, _run(folder, options))
-    evaluator = Evaluator(config.source, config.cache, command)
-    checkpoint, [evaluation] = evaluate(export(folder), evaluator, folder / FP32_MODEL, [])
-    write_report(evaluation, folder / "report")
-    _show(checkpoint.card)
+    scaled = [name for name in ("batch_size", "epochs") if getattr(options, name) is None]
+    if not options.folds:
+        return plan(config, scaled=scaled)
+    recordings, _ = config.source.load(config.task)
+    return config.model_copy(update={"recipe": scale(config.recipe, len(recordings), scaled)})
 
 
-def _fine_tune(options: argparse.Namespace, _: str) -> None:
+def _is_measured(run: Path) -> bool:
+    return has_weights(run) and (run / "report").is_dir()
+
+
+def _measure(checkpoint: store.Checkpoint, evaluator: Evaluator, run: Path) -> None:
+    """Measure the checkpoint of a run, and show how good it is."""
+    measured, [evaluation] = evaluate(checkpoint, evaluator, run / FP32_MODEL, [])
+    write_report(evaluation, run / "report")
+    _show(measured.card)
+
+
+def _fine_tune(options: argparse.Namespace, command: str) -> None:
     # Loads transformers and NNCF, for which no other command should wait.
     from training.fine_tuning.command import fine_tune, make_config  # noqa: PLC0415
 
@@ -108,13 +178,45 @@ def _fine_tune(options: argparse.Namespace, _: str) -> None:
         leave_out=options.leave_out,
         seed=options.seed,
         cache=options.cache,
+        store=options.store,
+        name=options.name,
     )
-    fine_tune(config, options.run)
+    checkpoint = fine_tune(config, options.run)
+    if checkpoint is not None:
+        evaluator = Evaluator(DataSource(config.data), config.cache, command)
+        _measure(checkpoint, evaluator, options.run)
+
+
+def _refit_head(options: argparse.Namespace, _: str) -> None:
+    # Loads transformers.
+    from training.fine_tuning import TASK  # noqa: PLC0415
+    from training.fine_tuning.refit import refit  # noqa: PLC0415
+
+    store.require_writable(options.store)
+    checkpoint = refit(
+        options.store,
+        ModelKey(TASK, options.checkpoint),
+        DataSource(options.data.absolute()),
+        cache=options.cache,
+        seed=options.seed,
+    )
+    log.info("wrote %s; earshot evaluate fills in its metrics", checkpoint.folder)
 
 
 def _export(options: argparse.Namespace, _: str) -> None:
-    checkpoint = export(options.run, options.store, weights=options.weights)
-    log.info("wrote %s; earshot evaluate fills in its metrics", checkpoint.folder)
+    run = options.run
+    if options.format:
+        named = store.load_folder(run).key if (run / store.CARD).is_file() else None
+        default = run / "export" if named is None else _RUNS / f"export-{named.task}-{named.name}"
+        for path in export_portable(run, options.format, options.out or default):
+            log.info("wrote %s", path)
+        return
+    if options.out:
+        raise RunError("--out is for --format; --store says where a checkpoint is written")
+    if options.edge:
+        run = train_student(run, default_workers())
+    checkpoint = export(run, options.store, weights=options.weights)
+    log.info("wrote %s; earshot evaluate %s fills in its metrics", checkpoint.folder, run)
 
 
 def _evaluate(options: argparse.Namespace, command: str) -> None:
@@ -127,11 +229,12 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
         fp32 = kept if kept.is_file() else None
     else:
         key, source = _checkpoint_key(options), _source(options)
-        cache, root, out = _CACHE, _STORE, Path("runs") / f"report-{key.task}-{key.name}"
+        cache, root, out = _CACHE, _STORE, _RUNS / f"report-{key.task}-{key.name}"
         fp32 = None
     checkpoint = store.load(options.store or root, key)
     siblings = [store.load(sibling, key) for sibling in options.sibling]
-    if options.corruptions or options.protocol or options.slices or options.ood:
+    further = (options.corruptions, options.protocol, options.slices, options.ood, options.lengths)
+    if any(further):
         extended = ExtendedEvaluator(source, options.cache or cache)
         _evaluate_further(options, command, checkpoint, siblings, extended, options.out or out)
         return
@@ -159,6 +262,12 @@ def _evaluate_further(
     out: Path,
 ) -> None:
     """Measure what one of the options asks for, and write it into the card."""
+    if options.lengths:
+        short = evaluator.measure_lengths(checkpoint, command, options.recordings)
+        card = checkpoint.card.model_copy(update={"short": short})
+        embed_card(store.replace_card(checkpoint, card))
+        sys.stdout.write(lengths_table(short))
+        return
     require_metrics(checkpoint)
     update: Mapping[str, object]
     if options.corruptions:
@@ -219,12 +328,6 @@ def _corrupt(options: argparse.Namespace, _: str) -> None:
     log.info("wrote %s", options.output)
 
 
-def _tables(options: argparse.Namespace, _: str) -> None:
-    cards = measured_cards(options.store)
-    for table in (scores_table, calibration_table, ood_table, recall_table):
-        sys.stdout.write(table(cards) + "\n")
-
-
 def _compare_windows(options: argparse.Namespace, _: str) -> None:
     root = options.data / URBANSOUND8K.folder
     experiment = WindowingExperiment(
@@ -232,7 +335,7 @@ def _compare_windows(options: argparse.Namespace, _: str) -> None:
         root / URBANSOUND8K.table,
         held_out=options.fold,
         seeds=range(options.seeds),
-        pretrained=options.pretrained,
+        pretrained=_start(options, TASK, REFERENCE),
         out=options.out,
         cache=options.cache,
     )
@@ -260,11 +363,11 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
     "pretrain": _pretrain,
     "train": _train,
     "fine-tune": _fine_tune,
+    "refit-head": _refit_head,
     "export": _export,
     "evaluate": _evaluate,
     "corrupt": _corrupt,
     "robustness": _robustness,
-    "tables": _tables,
     "compare-windows": _compare_windows,
     "analyze-genres": _analyze_genres,
 }
@@ -272,15 +375,29 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
 
 def _source(options: argparse.Namespace) -> DataSource:
     path = options.data or options.folders
-    return DataSource(path.absolute(), folder_per_label=options.folders is not None)
+    return DataSource(
+        path.absolute(),
+        folder_per_label=options.folders is not None,
+        left_out=tuple(getattr(options, "leave_out", ())),
+    )
 
 
 def _held_out(options: argparse.Namespace) -> dict[str, tuple[str, ...]] | None:
     return dict(options.hold_out) if options.hold_out else None
 
 
+def _start(options: argparse.Namespace, task: str, window: str) -> Path | None:
+    """Return what a training starts from, where it is not at random."""
+    given: Path | None = options.pretrained
+    if given == Path(DEFAULT_START):
+        return default_start(task, window)
+    return given and given.absolute()
+
+
 def _run(folder: Path, options: argparse.Namespace) -> Run:
-    return Run(folder, default_workers(), options.devices or "auto")
+    loggers = tuple(options.logger or Run.loggers)
+    require_loggers(loggers)
+    return Run(folder, default_workers(), options.devices or "auto", loggers)
 
 
 def _adjusted(recipe: Recipe, options: argparse.Namespace) -> Recipe:

@@ -4,6 +4,8 @@ import csv
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from app.checkpoints import store
 from app.checkpoints.store import ModelKey
 from earshot.cli import main
 from tests.support.sounds import RATE, make
+from training.card_tables import TABLES, measured_cards
 
+ROOT = Path(__file__).parents[3]
 HANN = ModelKey("urban-sound", "hann")
 
 
@@ -54,7 +58,7 @@ def test_without_the_training_packages_it_says_what_to_do(
     )
     assert (
         "earshot: the training packages are missing: "
-        "run `make training` in a checkout of Earshot" in fails(capsys, "tables")
+        "run `make install-training` in a checkout of Earshot" in fails(capsys, "robustness")
     )
 
 
@@ -74,6 +78,12 @@ def test_what_is_wrong_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path:
     )
     assert "expected CORPUS:FOLD[,FOLD], got 'ravdess'" in fails(
         capsys, "train", "--task", "emotion", "--hold-out", "ravdess", *data
+    )
+    assert "argument --folds: expected 2 or more, or official, got '1'" in fails(
+        capsys, "train", "--task", "emotion", *data, "--folds", "1"
+    )
+    assert "--folds holds out every fold in turn: leave --hold-out out" in fails(
+        capsys, *("train", "--task", "emotion", *data, "--folds", "5", "--hold-out", "emodb:03")
     )
     assert f"{tmp_path}: no config.json; earshot train makes" in fails(
         capsys, "export", str(tmp_path)
@@ -114,7 +124,7 @@ def test_a_package_that_only_fine_tuning_needs_is_asked_for(
         "importlib.util.find_spec", lambda name: None if name == package else find(name)
     )
     message = fails(capsys, "fine-tune", "DIR", "model.bin", "RUN")
-    assert "the training packages are missing: run `make training`" in message
+    assert "the training packages are missing: run `make install-training`" in message
 
 
 @pytest.mark.parametrize("name", ["Machine-Faults", "machine faults", "-faults", "a--b", "x" * 65])
@@ -167,10 +177,13 @@ def test_a_folder_with_another_run_is_not_gone_on_with(
 def test_the_card_of_a_trained_checkpoint(trained_store: Path, sound_corpus: Path) -> None:
     card = store.load(trained_store, HANN).card
     assert (card.name, card.network, card.input.window) == ("hann", "resnet50", "hann")
-    assert card.training.epochs == 12
-    assert sum(corpus.clips for corpus in card.training.corpora) == 48
-    [(corpus, [fold])] = card.training.held_out.items()
-    assert corpus == "urbansound8k"
+    assert card.training.epochs == 2
+    # The weights that it starts from have heard ESC-50, too.
+    assert {each.name: each.clips for each in card.training.corpora} == {
+        "urbansound8k": 48,
+        "esc50": 1929,
+    }
+    [fold] = card.training.held_out["urbansound8k"]
     assert card.metrics is not None
     assert f"urbansound8k: {fold}" in card.metrics.protocol
     assert card.metrics.command.startswith("earshot train --task urban-sound --window hann")
@@ -267,6 +280,7 @@ def test_own_recordings_and_labels(
             *("train", "--task", "machine-faults", "--folders", "mine", "--name", "small"),
             *("--epochs", "1", "--batch-size", "4", "--out", "run", "--window", "hamming"),
             *("--cache", "cache", "--store", "store", "--hold-out", "folders:session-1"),
+            *("--pretrained", "default"),
         ]
     )
     key = ModelKey("machine-faults", "small")
@@ -275,9 +289,14 @@ def test_own_recordings_and_labels(
     assert card.ood is None
     assert card.input.window == "hamming"
     assert card.training.skipped_clips == 1
-    assert card.training.held_out == {"folders": ("session-1",)}
-    [corpus] = card.training.corpora
+    assert card.training.held_out == {"folders": ("session-1",), "urbansound8k": ("1",)}
+    # It starts from the shipped urban-sound/hann: whose sounds were heard, and how licensed.
+    corpus, *before = card.training.corpora
     assert (corpus.name, corpus.licence, corpus.clips) == ("folders", "not stated", 7)
+    shipped = store.load(ROOT / "models_store", HANN).card.training
+    assert tuple(before) == shipped.corpora
+    assert card.training.pretrained is not None
+    assert card.training.pretrained.startswith("the checkpoint urban-sound/hann ")
     assert card.metrics is not None
     assert card.metrics.overall.clips == 2
 
@@ -348,3 +367,22 @@ def test_what_cannot_end_well_is_not_begun(
     (tmp_path / "file").touch()
     assert "cannot write" in fails(capsys, *train, "--store", str(tmp_path / "file" / "store"))
     assert not (tmp_path / "cache").exists()
+
+
+def test_tables_need_nothing_that_trains() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('torch', 'lightning', 'rich', 'sklearn'))); "
+        "from earshot.cli import main; main(['tables', '--store', 'models_store'])"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    cards = measured_cards(ROOT / "models_store")
+    assert process.stdout == "".join(table(cards) + "\n" for table in TABLES)
+
+
+def test_tables_of_no_store_say_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert f"the store {tmp_path} holds no checkpoints that were measured" in fails(
+        capsys, "tables", "--store", str(tmp_path)
+    )
