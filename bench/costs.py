@@ -22,7 +22,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.audio.clips import clip_blocks
+from app.audio.network_inputs import clip_blocks
 from app.inference.engine import MAX_BATCH_SIZE, OpenVinoEngine
 from bench import micro, recordings
 from bench.model_only import default_checkpoint
@@ -102,7 +102,7 @@ def step_milliseconds(data: bytes) -> dict[str, float]:
     engine = OpenVinoEngine(checkpoint.model)
     samples = micro.decode(data, config)
     block = next(clip_blocks([samples], config, clips=1))
-    batch = np.repeat(block.spectrograms, MAX_BATCH_SIZE, axis=0)
+    batch = np.repeat(block.inputs, MAX_BATCH_SIZE, axis=0)
     return {
         f"network, in batches of {MAX_BATCH_SIZE}": _cpu_milliseconds(lambda: engine.infer(batch))
         / MAX_BATCH_SIZE,

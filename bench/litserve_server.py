@@ -13,7 +13,7 @@ import threadpoolctl
 from fastapi import Request
 from numpy.typing import NDArray
 
-from app.audio.clips import clip_blocks
+from app.audio.network_inputs import clip_blocks
 from app.checkpoints.card import Card
 from app.decoding.limits import AudioLimits
 from app.decoding.recording import RecordingReader
@@ -42,7 +42,7 @@ class Api(litserve.LitAPI):  # type: ignore[misc, unused-ignore]
         data = request["file"].file.read()  # LitServe passes the form
         recording = self.reader.read(data, sample_rate=self.card.input.sample_rate)
         block = next(clip_blocks([recording.samples], self.card.input, clips=1))
-        spectrogram: NDArray[np.float32] = block.spectrograms[0]
+        spectrogram: NDArray[np.float32] = block.inputs[0]
         return spectrogram
 
     def batch(self, inputs: list[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -25,7 +25,7 @@ class Request:
 def post(path: str, body: bytes, *, kind: str = "", media_type: str = "audio/wav") -> Request:
     """Make the request that posts a recording to `path`, as the whole body."""
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: earshot\r\nContent-Type: {media_type}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return Request(kind, head.encode() + body)
@@ -79,7 +79,7 @@ class LoadStats:
         self.outcomes[response.outcome] += 1
         self.latencies[response.outcome].append(response.seconds)
         self.by_kind[request.kind, response.outcome] += 1
-        if response.outcome == 200 and response.body.startswith(b"{"):
+        if response.outcome == 200 and b'"checkpoint":' in response.body:
             self.versions[response.json()["checkpoint"]["version"]] += 1
 
     def percentile_ms(self, fraction: float, outcome: ResponseStatus = 200) -> float:

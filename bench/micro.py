@@ -16,7 +16,7 @@ import numpy as np
 import threadpoolctl
 from numpy.typing import NDArray
 
-from app.audio.log_mel import LogMelConfig, log_mel
+from app.audio.network_inputs import InputConfig, input_shape, network_input
 from app.decoding.limits import AudioLimits
 from app.decoding.recording import RecordingReader
 from app.inference.batcher import Batcher
@@ -49,7 +49,7 @@ def main() -> None:
     (options.out / "micro.json").write_text(json.dumps(figures, indent=2) + "\n")
 
 
-def front_end_figures(config: LogMelConfig) -> dict[str, float]:
+def front_end_figures(config: InputConfig) -> dict[str, float]:
     """Measure decoding and resampling of each format, and the spectrogram of a clip."""
     figures = {}
     samples = recordings.make_samples()
@@ -57,29 +57,29 @@ def front_end_figures(config: LogMelConfig) -> dict[str, float]:
         data = recordings.encode(samples, format_)
         figures[f"decode and resample {format_}"] = milliseconds(partial(decode, data, config))
     clip = decode(recordings.wav_clip(), config)[: config.clip_samples]
-    figures["spectrogram"] = milliseconds(lambda: log_mel(clip, config))
+    figures["spectrogram"] = milliseconds(lambda: network_input(clip, config))
     return figures
 
 
-def decode(data: bytes, config: LogMelConfig) -> NDArray[np.float32]:
+def decode(data: bytes, config: InputConfig) -> NDArray[np.float32]:
     """Decode a file to the samples that a network with this input reads, shape `[samples]`."""
     return READER.read(data, sample_rate=config.sample_rate).samples
 
 
-def engine_figures(engine: OpenVinoEngine, config: LogMelConfig) -> dict[str, float]:
+def engine_figures(engine: OpenVinoEngine, config: InputConfig) -> dict[str, float]:
     """Measure the network alone, ms a clip, by batch size."""
     figures = {}
     for size in BATCHES:
-        batch = _spectrograms(size, config)
+        batch = _inputs(size, config)
         figures[f"network, a clip in batches of {size}"] = (
             milliseconds(partial(engine.infer, batch)) / size
         )
     return figures
 
 
-def batcher_figures(engine: OpenVinoEngine, config: LogMelConfig) -> dict[str, float]:
+def batcher_figures(engine: OpenVinoEngine, config: InputConfig) -> dict[str, float]:
     """Measure the network with the batcher before it, for a clip that comes alone."""
-    clip = _spectrograms(1, config)
+    clip = _inputs(1, config)
 
     async def measure() -> float:
         batcher = Batcher(engine, max_batch=8, max_queued=100, streams=1)
@@ -124,8 +124,8 @@ def milliseconds(
     return median(times[_REPEATS // 10 :]) * 1e3
 
 
-def _spectrograms(count: int, config: LogMelConfig) -> NDArray[np.float32]:
-    shape = (count, 1, config.n_mels, config.frames)
+def _inputs(count: int, config: InputConfig) -> NDArray[np.float32]:
+    shape = (count, *input_shape(config))
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 

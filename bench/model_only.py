@@ -14,6 +14,7 @@ from time import perf_counter
 
 import numpy as np
 
+from app.audio.network_inputs import input_shape
 from app.checkpoints import store
 from app.checkpoints.store import Checkpoint, ModelKey
 from app.inference.engine import OpenVinoEngine
@@ -41,7 +42,7 @@ class ModelOnly:
 
     def clips_per_second(self, streams: int, batch: int, seconds: float) -> float:
         """Measure as many threads as streams, each with one batch after the other."""
-        shape = (batch, 1, self._config.n_mels, self._config.frames)
+        shape = (batch, *input_shape(self._config))
         spectrograms = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
         engine = self._engines[streams]
         engine.infer(spectrograms)

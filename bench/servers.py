@@ -135,9 +135,8 @@ class Server:
     def resource_usage(self) -> ResourceUsage:
         """Measure the resources of the server and its child processes (Linux)."""
         processes = process_tree(self.process.pid)
-        pages = [int(_read(Path(f"/proc/{one}/statm")).split()[1]) for one in processes]
         return ResourceUsage(
-            resident_bytes=sum(pages) * os.sysconf("SC_PAGE_SIZE"),
+            resident_bytes=sum(map(resident_bytes, processes)),
             files=sum(map(open_files, processes)),
             threads=sum(_count(Path(f"/proc/{one}/task")) for one in processes),
         )
@@ -236,6 +235,12 @@ def process_tree(process_id: int) -> list[int]:
 def open_files(process_id: int) -> int:
     """Count the file descriptors of a process (Linux)."""
     return _count(Path(f"/proc/{process_id}/fd"))
+
+
+def resident_bytes(process_id: int) -> int:
+    """Return the memory that a process holds in RAM (Linux)."""
+    pages = int(_read(Path(f"/proc/{process_id}/statm")).split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def peak_memory(process_id: int) -> int:

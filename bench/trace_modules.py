@@ -98,7 +98,7 @@ def trace(task: str, recording: bytes) -> ModuleTracer:
     """Classify a recording in this process, as the whole body of a request, and trace it."""
     tracer = ModuleTracer(recording)
     threading.setprofile(tracer.profile)
-    with TestClient(create_app()) as client:
+    with TestClient(create_app(), base_url="http://localhost") as client:
         # The first request starts threads and loads modules.
         for _ in range(2):
             tracer.running.clear()

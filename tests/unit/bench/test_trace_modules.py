@@ -10,7 +10,7 @@ import pytest
 from app.decoding.limits import AudioLimits
 from bench.trace_modules import carries_upload
 
-MOST_MODULES = 9
+MOST_MODULES = 14
 
 
 def test_an_upload_passes_few_modules() -> None:
