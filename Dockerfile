@@ -12,14 +12,15 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile \
         --no-deps --only-binary :all: --require-hashes --requirement requirements.lock \
     && /opt/venv/bin/pip uninstall --yes --quiet pip
-COPY deploy/unneeded.txt ./
+COPY deploy/unneeded.txt deploy/without-gpl ./
 RUN cd /opt/venv/lib/python3.11/site-packages \
     && rm -rf $(grep -v '^#' /build/unneeded.txt) \
+    && sh /build/without-gpl \
     && find . \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.hpp' \) -delete \
     && find . \( -name '*.cpython-*.so' -o -name '*.abi3.so' \) -exec strip --strip-unneeded '{}' + \
     && find /opt/venv -name __pycache__ -prune -exec rm -rf '{}' +
 # Nothing can be written later: what every start loads is compiled now, and found to be whole.
-RUN MPLCONFIGDIR=/tmp /opt/venv/bin/python -c "import av, fastapi, matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, numpy, openvino, pydantic_settings, python_multipart, scipy.fft, scipy.special, soundfile, soxr, uvicorn, websockets"
+RUN MPLCONFIGDIR=/tmp /opt/venv/bin/python -c "import av, fastapi, matplotlib.backends.backend_agg, matplotlib.backends.backend_svg, numpy, openvino, pydantic_settings, pyseccomp, python_multipart, scipy.fft, scipy.special, soundfile, soxr, uvicorn, websockets"
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin earshot
@@ -50,4 +51,5 @@ LABEL org.opencontainers.image.title="Earshot" \
 COPY app app
 COPY assets assets
 COPY earshot earshot
+COPY examples examples
 COPY models_store models_store

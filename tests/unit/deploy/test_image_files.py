@@ -1,13 +1,16 @@
 """The files that the image is made from agree with each other and with the code."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import yaml
 from packaging.dependency_groups import resolve_dependency_groups
@@ -15,7 +18,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import app
+from app.settings import Settings
+from tests.support.encoders import encode_av
+from tests.support.sounds import RATE, make
 
+UNCOUNTED_BYTES = 4 << 20
+"""of each upload"""
+RESIDENT_BYTES = 768 << 20
+"""of the service with all its checkpoints, and of what it works on"""
 ROOT = Path(__file__).parents[3]
 GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
 LOCKS = {"requirements.lock": "serve", "requirements-gpu.lock": "gpu"}
@@ -44,6 +54,60 @@ def test_the_lock_pins_what_the_project_needs(lock: str) -> None:
         assert requirement.specifier.contains(pinned[name]), f"{requirement}: make lock"
 
 
+def test_the_tests_run_with_what_the_lock_pins() -> None:
+    pinned = pins("requirements.lock")
+    assert {name: version(name) for name in pinned} == pinned
+
+
+def test_nothing_reports_to_the_makers_of_openvino() -> None:
+    for lock in LOCKS:
+        assert "openvino" in pins(lock)
+        assert "openvino-telemetry" not in pins(lock)
+
+
+def test_the_limit_of_memory_covers_those_of_the_service() -> None:
+    """Uploads, what of each is not counted, decoders with their files, `/tmp`, and the rest."""
+    service, settings = COMPOSE["services"]["earshot"], Settings(decoder_processes=2)
+    assert service["mem_limit"] == "${MEMORY:-4g}"
+    uploads = settings.upload_memory_bytes + settings.max_requests * UNCOUNTED_BYTES
+    decoders = settings.decoder_processes * (
+        settings.decoder_memory_bytes + settings.max_upload_bytes
+    )
+    assert service["tmpfs"][0].startswith("/tmp:size=256m,")
+    assert uploads + decoders + (256 << 20) + RESIDENT_BYTES <= 4 << 30
+
+
+def test_x264_and_x265_are_not_in_the_image(tmp_path: Path) -> None:
+    """FFmpeg decodes with empty libraries in their place."""
+    if not all(map(shutil.which, ("as", "ld", "nm"))):
+        pytest.skip("no binutils")
+    installed = Path(av.__file__).parents[1]
+    for name in ("av", "av.libs"):
+        shutil.copytree(installed / name, tmp_path / name)
+    subprocess.run(["sh", ROOT / "deploy" / "without-gpl"], cwd=tmp_path, check=True)
+    for name in ("x264", "x265"):
+        (library,) = (tmp_path / "av.libs").glob(f"lib{name}-*")
+        assert library.stat().st_size < 20_000
+    sound = tmp_path / "siren.m4a"
+    sound.write_bytes(encode_av(make("siren", 1)[:, None], RATE, "ipod", "aac"))
+    code = (
+        "import av, sys; from app.decoding.ffmpeg import open_ffmpeg\n"
+        "with open_ffmpeg(open(sys.argv[1], 'rb').read()) as source:\n"
+        "    print(av.__file__, sum(map(len, source.blocks())))"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code, sound],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    loaded, samples = process.stdout.split()
+    assert Path(loaded).is_relative_to(tmp_path)
+    assert int(samples) == pytest.approx(2 * RATE, abs=2048)
+
+
 def test_both_images_have_the_same_packages_but_torch() -> None:
     assert pins("requirements.lock").items() <= pins("requirements-gpu.lock").items()
 
@@ -55,11 +119,13 @@ def test_the_image_holds_the_service_and_nothing_else() -> None:
         "app app",
         "assets assets",
         "earshot earshot",
+        "examples examples",
         "models_store models_store",
     ]
     allowed = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
     assert allowed == [
-        *("app", "assets", "deploy/unneeded.txt", "earshot", "models_store", "requirements*.lock")
+        *("app", "assets", "deploy/unneeded.txt", "deploy/without-gpl", "earshot", "examples"),
+        *("models_store", "requirements*.lock"),
     ]
 
 
