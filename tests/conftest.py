@@ -14,8 +14,12 @@ from tests.support.sounds import write_urbansound8k
 # A deadline would make a slow machine a failing test.
 hypothesis.settings.register_profile("earshot", deadline=None)
 hypothesis.settings.load_profile("earshot")
+# For `make mutants`, which runs the tests hundreds of times.
+hypothesis.settings.register_profile("mutants", deadline=None, max_examples=20, derandomize=True)
 
-_SHARED = Path(os.environ.get("EARSHOT_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+_ROOT = Path(__file__).parents[1]
+_SHARED = Path(os.environ.get("EARSHOT_TEST_DATA", _ROOT.parent / "shared" / "data"))
+_KEPT_TRAINING = os.environ.get("EARSHOT_TEST_TRAINING")
 
 
 @pytest.fixture(scope="session")
@@ -42,19 +46,27 @@ def real_clips(corpora: Path) -> list[bytes]:
 @pytest.fixture(scope="session")
 def sound_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small UrbanSound8K of generated sounds."""
-    root = tmp_path_factory.mktemp("corpora")
-    write_urbansound8k(root, folds=4, clips_per_fold=16)
+    root = Path(_KEPT_TRAINING or tmp_path_factory.mktemp("training")) / "corpora"
+    if not root.is_dir():
+        write_urbansound8k(root, folds=4, clips_per_fold=16)
     return root
 
 
 @pytest.fixture(scope="session")
 def trained_store(tmp_path_factory: pytest.TempPathFactory, sound_corpus: Path) -> Path:
-    """A store with one checkpoint, trained on the generated sounds by the command line."""
-    work = tmp_path_factory.mktemp("training")
+    """A store with one checkpoint, trained on the generated sounds by the command line.
+
+    `EARSHOT_TEST_TRAINING` names a folder that keeps it for the next time: whoever works on
+    something else need not wait for it.
+    """
+    work = Path(_KEPT_TRAINING or tmp_path_factory.mktemp("training"))
+    if (work / "store").is_dir():
+        return work / "store"
     command = [
         *(sys.executable, "-m", "earshot", "train"),
         *("--task", "urban-sound", "--window", "hann", "--data", str(sound_corpus)),
-        *("--epochs", "12", "--batch-size", "8"),
+        *("--epochs", "2", "--batch-size", "8"),
+        *("--pretrained", str(_ROOT / "models_store" / "urban-sound" / "hann")),
         *("--out", str(work / "run"), "--cache", str(work / "cache")),
         *("--store", str(work / "store")),
     ]

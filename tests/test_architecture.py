@@ -17,12 +17,12 @@ SHARED = {"earshot.schemas", "earshot.audio_formats", "earshot.__version__"}
 # What the modules of a folder, or one module, may import of the project; the longest name decides.
 ALLOWED = {
     "app/audio": {"app.audio"},
-    "app/decoding": {"app.decoding", "app.audio.clips", *SHARED},
+    "app/decoding": {"app.decoding", "app.audio.silence", *SHARED},
     "app/checkpoints": {"app.checkpoints", "app.audio", *SHARED},
     "app/inference": {"app.inference", "app.checkpoints", "app.decoding", "app.audio", *SHARED},
     "app/rendering": {"app.rendering", "app.audio", *SHARED},
     "app/music": {"app.music", "app.rendering", "app.audio", *SHARED},
-    "app/settings.py": {"app.decoding.limits", "app.inference.EngineConfig"}
+    "app/settings.py": {"app.decoding.limits", "app.inference.EngineConfig", *SHARED}
     | {"app.inference.EngineName"},
     "app/telemetry": {"app.telemetry", "app.inference", "app.settings", "app.__version__"},
     "app/api": {
@@ -36,6 +36,11 @@ ALLOWED = {
         *("training", "app.audio", "app.decoding", "app.checkpoints", "app.inference.engine"),
         "app.inference.classifier",  # which clips the service rejects
         *("app.music.spectral_features", "app.rendering.spectrogram", *SHARED),
+    },
+    # Tells a service of what it has fitted.
+    "training/linear_probe": {
+        *("training", "app.audio", "app.decoding", "app.checkpoints", "app.inference.engine"),
+        *("app.inference.embedding", "earshot"),
     },
     "earshot": {"earshot"},
     # These run the service or the training of the checkout that they are in.
@@ -92,11 +97,11 @@ def test_settings_load_no_decoder_and_no_network() -> None:
     assert loaded_of(unwanted, "import app.settings") == ""
 
 
-def test_only_the_api_speaks_http() -> None:
+def test_only_the_api_and_its_server_speak_http() -> None:
     for path in modules("app"):
         for name in imports(path):
             if name.split(".")[0] in ("fastapi", "starlette"):
-                assert "api" in path.parts or path.name == "main.py", path
+                assert {"api", "server"} & {*path.parts} or path.name == "main.py", path
 
 
 def test_the_service_reports_to_nobody(tmp_path: Path) -> None:
@@ -141,6 +146,19 @@ def test_a_checkpoint_without_weights_is_loaded_without_torch() -> None:
         "make_engine(checkpoint, 'auto', streams=1, cache=None)"
     )
     assert loaded_of("torch", code) == ""
+
+
+def test_the_process_has_one_openvino_core() -> None:
+    """Another, when it is destroyed, takes a thread's signal stack: see `openvino_core`."""
+    made = [
+        path.relative_to(ROOT).as_posix()
+        for package in ("app", "bench", "earshot", "tests", "training")
+        for path in modules(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("openvino.Core", "Core")
+    ]
+    # The test of it has a process of its own make one that is destroyed.
+    assert made == ["app/inference/engine.py"]
 
 
 def test_the_client_loads_nothing_of_the_server() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from huggingface_hub import InferenceClient
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from app.api.api_keys import make_key
@@ -56,19 +56,27 @@ def address(client: ServerClient) -> str:
 
 
 def test_what_needs_no_key(guarded: ServerClient) -> None:
-    for path in ("/", "/web/main.js", "/healthz", "/readyz", "/docs", "/openapi.json"):
+    for path in (
+        "/",
+        "/web/main.js",
+        "/examples/siren.ogg",
+        "/healthz",
+        "/readyz",
+        "/docs",
+        "/openapi.json",
+    ):
         assert guarded.get(path).status_code == 200, path
     document = guarded.get("/openapi.json").json()
     assert document["security"] == [{"bearer": []}, {"header": []}]
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            is_open = path in ("/healthz", "/readyz")
+            is_open = path in ("/healthz", "/readyz", "/problems/{name}")
             assert operation.get("security") == ([] if is_open else None)
             for status in ("401", "429"):
                 assert (status in operation["responses"]) != is_open
     reload = document["paths"]["/admin/reload"]["post"]["responses"]
-    assert {"200", "401", "403", "404", "409", "429", "500"} == set(reload)
+    assert {"200", "401", "403", "404", "409", "421", "422", "429", "500"} == set(reload)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +85,19 @@ def test_what_needs_no_key(guarded: ServerClient) -> None:
 def test_a_key_opens(guarded: ServerClient, headers: dict[str, str]) -> None:
     answer = guarded.post(URBAN, files={"file": SIREN}, headers=headers)
     assert (answer.status_code, answer.json()["label"]) == (200, "siren")
+
+
+def test_everything_else_needs_a_key(guarded: ServerClient) -> None:
+    document = guarded.get("/openapi.json").json()
+    asked = [
+        (method, path.replace("{task}", "urban-sound"))
+        for path, operations in document["paths"].items()
+        for method in operations
+        if path not in ("/healthz", "/readyz", "/problems/{name}")
+    ]
+    assert len(asked) > 8
+    for method, path in (*asked, ("get", "/metrics")):
+        problem(guarded.request(method, path), 401, "unauthorized")
 
 
 def test_no_key_and_a_wrong_one_are_refused(guarded: ServerClient) -> None:
@@ -111,6 +132,20 @@ def test_administration_needs_its_scope(
     assert guarded.get("/models", headers=bearer(ADMIN)).status_code == 200
 
 
+def test_a_stream_ends_when_its_key_is_taken_back(guarded: ServerClient, keys: Path) -> None:
+    with connect(address(guarded), additional_headers=bearer(USER)) as live:
+        live.send(pcm(make("siren", 1, seconds=1.0)))
+        assert json.loads(live.recv(timeout=60))["label"] == "siren"
+        keys.write_text(f"{ADMIN_KEY.line}\n")
+        try:
+            with pytest.raises(ConnectionClosed) as closed:
+                live.recv(timeout=60)
+        finally:
+            keys.write_text(f"{USER_KEY.line}\n{ADMIN_KEY.line}\n")
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "the key was revoked")
+
+
 def test_a_stream_takes_a_key_in_a_header_or_as_a_subprotocol(guarded: ServerClient) -> None:
     with pytest.raises(InvalidStatus) as refused, connect(address(guarded)):
         pass
@@ -124,7 +159,7 @@ def test_a_stream_takes_a_key_in_a_header_or_as_a_subprotocol(guarded: ServerCli
         {"subprotocols": ["earshot", f"earshot.key.{USER}"]},
     ):
         with connect(address(guarded), **options) as live:
-            live.send(pcm(make("siren", 1, seconds=1.2)))
+            live.send(pcm(make("siren", 1, seconds=1.0)))
             assert json.loads(live.recv(timeout=60))["label"] == "siren"
             assert live.subprotocol == ("earshot" if "subprotocols" in options else None)
 
@@ -151,7 +186,7 @@ def test_clients_send_their_key(
     [answered] = json.loads(right.stdout)
     assert answered["label"] == "siren"
     wrong = subprocess.run([*command, "no"], capture_output=True, text=True, check=False)
-    assert wrong.returncode == 1
+    assert wrong.returncode == 3
     assert "send an API key" in wrong.stderr
 
 

@@ -1,6 +1,9 @@
 """`POST /classify/{task}/batch` over a real socket."""
 
+import contextlib
 import json
+import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +12,8 @@ import httpx
 import numpy as np
 
 from tests.e2e.test_classify import problem
-from tests.support.serving import serve
+from tests.support.encoders import encode_av
+from tests.support.serving import ServerClient, serve
 from tests.support.sounds import RATE, SOUNDS, encode, make
 
 BATCH = "/classify/urban-sound/batch"
@@ -67,7 +71,7 @@ def test_answers_come_before_the_request_has_ended(client: httpx.Client) -> None
     address = (client.base_url.host, client.base_url.port)
     with socket.create_connection(address, timeout=60) as connection:
         connection.sendall(
-            f"POST {BATCH} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            f"POST {BATCH} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
             "Content-Type: multipart/form-data; boundary=cut\r\n\r\n".encode()
         )
         for _ in range(2):  # the second one's head tells that the first one has ended
@@ -110,3 +114,79 @@ def test_what_is_no_form_is_told_how_to_send(client: httpx.Client) -> None:
     assert "curl -F file=@clip.wav" in problem(response, 415, "unsupported-media-type")
     response = client.post("/classify/whales/batch", files=files(b"x"))
     problem(response, 404, "unknown-task")
+
+
+class Batch:
+    """A batch that is sent file by file, while its answers come."""
+
+    def __init__(self, client: ServerClient) -> None:
+        address = (client.base_url.host, client.base_url.port)
+        self.socket = socket.create_connection(address, timeout=60)
+        self.socket.sendall(
+            f"POST {BATCH} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+            "Content-Type: multipart/form-data; boundary=cut\r\n\r\n".encode()
+        )
+
+    def part(self, content: bytes) -> bytes:
+        """A file, as a chunk of the body."""
+        head = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        body = head + content + b"\r\n"
+        return f"{len(body):x}\r\n".encode() + body + b"\r\n"
+
+    def read_until(self, words: bytes) -> bytes:
+        found = b""
+        while words not in found:
+            received = self.socket.recv(65_536)
+            assert received, found
+            found += received
+        return found
+
+
+def test_a_file_that_was_answered_takes_no_memory(siren_store: Path) -> None:
+    """Six of them take five times as much together as all uploads may."""
+    large = encode(make("siren", 1)) + bytes(9 << 20)  # behind the end of the file: let alone
+    with serve(
+        models_dir=siren_store, max_upload_bytes=12 << 20, upload_memory_bytes=12 << 20
+    ) as client:
+        batch = Batch(client)
+        for number in range(6):
+            # The next boundary ends a file: it comes with the next one.
+            batch.socket.sendall(batch.part(large) + batch.part(b""))
+            answer = batch.read_until(f'"index":{2 * number},'.encode())
+            while b"\n" not in answer.partition(f'"index":{2 * number},'.encode())[2]:
+                answer += batch.socket.recv(65_536)
+            assert b'"label":"siren"' in answer
+        batch.socket.close()
+
+
+def test_few_files_of_a_batch_are_held_while_none_is_answered(siren_store: Path) -> None:
+    file = encode_av(make("siren", 1)[:, None], RATE, "ipod", "aac") + bytes(1 << 20)
+    with serve(models_dir=siren_store, decoder_processes=1) as client:
+        assert client.post("/classify/urban-sound", files={"file": file}).status_code == 200
+        (decoder,) = client.children()
+        os.kill(decoder, signal.SIGSTOP)
+        try:
+            batch = Batch(client)
+            batch.socket.settimeout(3)
+            sent = 0
+            with contextlib.suppress(TimeoutError):
+                for _ in range(100):
+                    batch.socket.sendall(batch.part(file))
+                    sent += 1
+            # Four, one that waits, and what the system holds of a connection.
+            assert 4 <= sent < 40
+            batch.socket.close()
+        finally:
+            os.kill(decoder, signal.SIGCONT)
+
+
+def test_who_knows_no_lines_of_json_gets_text(client: httpx.Client) -> None:
+    for accepted, kind in (
+        ("text/plain", "text/plain; charset=utf-8"),
+        ("application/x-ndjson, text/plain", "application/x-ndjson"),
+        ("*/*", "application/x-ndjson"),
+    ):
+        sound = files(encode(make("siren", 1)))
+        response = client.post(BATCH, files=sound, headers={"Accept": accepted})
+        assert response.headers["content-type"] == kind
+        assert json.loads(response.text)["result"]["label"] == "siren"

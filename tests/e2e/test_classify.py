@@ -231,7 +231,7 @@ def test_a_client_that_goes_away_costs_nothing(client: httpx.Client) -> None:
     for _ in range(20):
         with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
             connection.sendall(
-                f"POST {URBAN} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+                f"POST {URBAN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
                 f"Content-Type: multipart/form-data; boundary=cut\r\n\r\n".encode()
                 + HEAD
             )
@@ -295,6 +295,15 @@ def test_without_checkpoints_it_is_alive_but_not_ready(tmp_path: Path) -> None:
         assert client.get("/models").json() == {"models": []}
         detail = problem(post(client, WAV), 404, "unknown-task")
         assert "none, the store holds no checkpoints" in detail
+        absent = f"the store {tmp_path} holds no checkpoints; expected TASK/NAME/card.json below it"
+        assert problem(client.get("/readyz"), 503, "not-ready") == absent
+        assert f"WARNING  {absent}" in client.log.text
+    with serve(models_dir=tmp_path / "none", genres_dir=tmp_path / "no", topk="5") as client:
+        absent = f"the store {tmp_path}/none does not exist; EARSHOT_MODELS_DIR names another"
+        assert problem(client.get("/readyz"), 503, "not-ready") == absent
+        assert f"WARNING  {absent}" in client.log.text
+        assert f"WARNING  the gallery {tmp_path}/no does not exist" in client.log.text
+        assert "WARNING  EARSHOT_TOPK is no setting and has no effect" in client.log.text
 
 
 def test_an_unfinished_upload_holds_a_place_and_gives_it_back(trained_store: Path) -> None:
@@ -302,7 +311,7 @@ def test_an_unfinished_upload_holds_a_place_and_gives_it_back(trained_store: Pat
         address = (client.base_url.host, client.base_url.port)
         with socket.create_connection(address) as connection:
             connection.sendall(
-                f"POST {URBAN} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+                f"POST {URBAN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
                 f"Expect: 100-continue\r\n"
                 f"Content-Type: multipart/form-data; boundary=cut\r\n\r\n".encode()
             )
@@ -335,3 +344,51 @@ def test_a_long_recording_is_not_held(trained_store: Path) -> None:
         answer = post(client, data).json()
         assert answer["audio"]["seconds"] == 1800
         assert client.peak_memory() - before < 2 * len(data) + 40_000_000
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "detail"),
+    [
+        (URBAN, "topk=5", "unknown query parameter 'topk'; did you mean top_k?"),
+        (URBAN, "top-K=5", "unknown query parameter 'top-K'; did you mean top_k?"),
+        (URBAN, "hop=1", "unknown query parameter 'hop'; did you mean hop_seconds?"),
+        (URBAN, "top_k=1&top_k=2", "the query parameter top_k is given 2 times; give it once"),
+        (f"{URBAN}/batch", "hop_seconds=1", "unknown query parameter 'hop_seconds'; accepted: "),
+        ("/hf/urban-sound", "top_k=1", "unknown query parameter 'top_k'; accepted: checkpoint, w"),
+        ("/explain/urban-sound", "clips=1", "unknown query parameter 'clips'; did you mean clip?"),
+        ("/spectrogram", "colormap=x", "unknown query parameter 'colormap'; did you mean colour"),
+    ],
+)
+def test_no_parameter_is_passed_over(
+    client: ServerClient, path: str, query: str, detail: str
+) -> None:
+    response = client.post(f"{path}?{query}", files={"file": WAV})
+    assert problem(response, 422, "invalid-parameter").startswith(detail)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/models", "/genres"])
+def test_routes_without_parameters_say_so(client: ServerClient, path: str) -> None:
+    detail = problem(client.get(f"{path}?verbose=1"), 422, "invalid-parameter")
+    accepted = "limit" if path == "/genres" else "none"
+    assert detail == f"unknown query parameter 'verbose'; accepted: {accepted}"
+
+
+@pytest.mark.parametrize(
+    "link", ["/?utm_source=mail", "/web/main.js?v=2", "/docs?x", "/openapi.json?x"]
+)
+def test_links_to_pages_may_have_what_others_put_behind_them(
+    client: ServerClient, link: str
+) -> None:
+    assert client.get(link).status_code == 200
+
+
+def test_an_option_in_the_form_is_not_passed_over(client: ServerClient) -> None:
+    response = client.post(URBAN, files={"file": WAV}, data={"topk": "5"})
+    detail = problem(response, 422, "invalid-parameter")
+    assert detail == "the form has the field 'topk'; options stand in the address, as ?top_k=..."
+    response = client.post(URBAN, files={"file": WAV}, data={"MAX_FILE_SIZE": "9", "submit": ""})
+    assert response.status_code == 200, "what browsers' forms have beside"
+    lines = client.post(f"{URBAN}/batch", files={"file": WAV}, data={"top_k": "5"}).text
+    answered, refused = map(json.loads, lines.splitlines())
+    assert answered["result"]["label"] == "siren"
+    assert refused["problem"]["type"] == "/problems/invalid-parameter"

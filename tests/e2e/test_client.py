@@ -9,7 +9,7 @@ import pytest
 
 from app import __version__
 from earshot import AsyncClient, Client, EarshotError
-from earshot.schemas import BatchLine, Explanation, Spectrograms, StreamPrediction
+from earshot.schemas import BatchLine, Explanation, SpectrogramList, StreamPrediction
 from earshot.uploads import AudioFile
 from tests.e2e.test_classify import post
 from tests.support.serving import ServerClient, serve
@@ -53,7 +53,7 @@ def test_the_rest_of_the_service(client: ServerClient, earshot: Client) -> None:
     track = earshot.recording("jazz")
     assert track == Path("assets/genres/jazz/corner_swing.ogg").read_bytes()
     assert earshot.spectrogram(track, format="svg").startswith(b"<?xml")
-    compared = Spectrograms.model_validate_json(
+    compared = SpectrogramList.model_validate_json(
         earshot.spectrogram(track, compare="windows", format="json", width=200)
     )
     assert len(compared.spectrograms) == 3
@@ -135,7 +135,10 @@ def test_what_is_wrong_with_a_stream_is_raised(earshot: Client) -> None:
         stream("urban-sound", bytes(101))
     with pytest.raises(EarshotError) as error:
         stream("urban-sound", bytes(100), sample_rate=12)
-    assert error.value.problem.status == 403
+    assert (error.value.problem.status, error.value.problem.type) == (
+        422,
+        "/problems/invalid-parameter",
+    )
     with pytest.raises(httpx.ConnectError):
         list(Client("http://127.0.0.1:1").stream("emotion", [], sample_rate=RATE))
 

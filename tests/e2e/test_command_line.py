@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from bench.servers import Log, free_port, stop
+from earshot import __version__
 from earshot.cli import TRAINING_COMMANDS, main
 from tests.e2e.test_classify import post
 from tests.support.serving import ServerClient
@@ -132,13 +133,87 @@ def test_a_table_is_what_people_get(
     assert second.split()[:2] == [str(recordings / "yard" / "night" / "siren.flac"), "siren"]
 
 
-def test_a_service_that_is_not_there_is_told_for_each_file(
-    capsys: pytest.CaptureFixture[str], recordings: Path
+def test_what_is_wrong_with_the_service_is_told_once(
+    capsys: pytest.CaptureFixture[str], client: ServerClient, recordings: Path
 ) -> None:
     nowhere = ("--server", "http://127.0.0.1:1")
     status, _, err = earshot(capsys, "classify", recordings, *TASK, *nowhere)
-    assert status == 1
-    assert err.count("the service does not answer") == 3
+    assert status == 3
+    [line] = err.splitlines()
+    assert line.startswith("earshot: the service at http://127.0.0.1:1 does not answer: ")
+    server = ("--server", str(client.base_url))
+    status, _, err = earshot(capsys, "classify", recordings, "--task", "whales", *server)
+    assert (status, err) == (3, "earshot: there is no task 'whales'; there are: urban-sound\n")
+    wrong = ("--checkpoint", "hamming")
+    status, _, err = earshot(capsys, "classify", recordings, *TASK, *server, *wrong)
+    assert status == 3
+    assert err == "earshot: urban-sound has no checkpoint 'hamming'; accepted: hann\n"
+
+
+@pytest.mark.parametrize("place", ["server", "local"])
+def test_where_no_file_can_be_classified_the_last_line_says_so(
+    capsys: pytest.CaptureFixture[str],
+    where: dict[str, tuple[str, ...]],
+    tmp_path: Path,
+    place: str,
+) -> None:
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_bytes(b"no sound")
+    status, _, err = earshot(capsys, "classify", tmp_path, *TASK, *where[place])
+    assert (status, err.count("the file is not sound")) == (3, 2)
+    assert err.splitlines()[-1] == "earshot: none of the 2 files was classified"
+    status, _, err = earshot(capsys, "classify", tmp_path / "a.wav", *TASK, *where[place])
+    assert (status, len(err.splitlines())) == (3, 1)
+
+
+@pytest.mark.parametrize("place", ["server", "local"])
+def test_standard_input_is_a_recording(
+    recordings: Path, where: dict[str, tuple[str, ...]], place: str
+) -> None:
+    for pipe in (False, True):  # a file can be read twice, a pipe once
+        file = recordings / "yard" / "night" / "siren.flac"
+        options = ("--format", "csv", *where[place])
+        with file.open("rb") as opened:
+            found = subprocess.run(
+                [*EARSHOT, "classify", "-", *TASK, *options],
+                **({"input": opened.read()} if pipe else {"stdin": opened}),
+                capture_output=True,
+                check=False,
+                cwd=ROOT,
+            )
+        assert found.returncode == 0, found.stderr
+        assert found.stdout.decode().splitlines()[1].startswith("-,siren,")
+
+
+def test_standard_input_is_read_once(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, _ = earshot(capsys, "classify", "-", "-", *TASK)
+    assert status == "earshot: standard input can be read only once; give - once"
+
+
+@pytest.mark.parametrize("place", ["server", "local"])
+def test_a_timeline_is_that_of_the_api(
+    capsys: pytest.CaptureFixture[str],
+    client: ServerClient,
+    where: dict[str, tuple[str, ...]],
+    recordings: Path,
+    place: str,
+) -> None:
+    long = recordings / "yard" / "night" / "siren.flac"
+    options = ("--timeline", "--hop-seconds", "0.5", "--min-segment-seconds", "3", *where[place])
+    status, out, _ = earshot(capsys, "classify", long, *TASK, *options, "--format", "csv")
+    assert status == 0
+    asked = {"hop_seconds": "0.5", "min_segment_seconds": "3"}
+    segments = post(client, long.read_bytes(), **asked).json()["segments"]
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(float(row["start"]), float(row["end"]), row["label"] or None) for row in rows] == [
+        (each["start"], each["end"], each["label"]) for each in segments
+    ]
+    status, out, _ = earshot(capsys, "classify", long, *TASK, *options)
+    assert (status, len(out.splitlines())) == (0, 1 + len(segments))
+    status, _, err = earshot(capsys, "classify", long, *TASK, *options, "--hop-seconds", "61")
+    assert (status, "expected 0.25 to 60, got '61'" in err) == (2, True)
+    status, _, _ = earshot(capsys, "classify", recordings, *TASK, *options, "--format", "audacity")
+    assert status == "earshot: a label track of Audacity is of one recording, got 3"
 
 
 def test_what_cannot_be_asked(
@@ -168,7 +243,8 @@ def test_the_training_packages_are_not_needed(recordings: Path, trained_store: P
     found = process(BASE_INSTALL, "train", *TASK, "--data", recordings)
     assert found.returncode == 1
     assert found.stderr == (
-        "earshot: the training packages are missing: run `make training` in a checkout of Earshot\n"
+        "earshot: the training packages are missing: "
+        "run `make install-training` in a checkout of Earshot\n"
     )
     found = process(BASE_INSTALL, "--help")
     for command in ("classify", "serve", "key", *TRAINING_COMMANDS):
@@ -243,3 +319,20 @@ def test_a_terminal_shows_progress_and_stdout_has_the_answers_alone(
     ]
     assert "4/4" in shown
     assert "bad.wav: the file is not sound" in shown
+
+
+def test_the_version_is_told() -> None:
+    found = process(EARSHOT, "--version")
+    assert (found.returncode, found.stdout) == (0, f"earshot {__version__}\n")
+
+
+def test_the_service_may_be_named_by_the_environment(
+    client: ServerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = tmp_path / "clip.wav"
+    clip.write_bytes(encode(make("siren", 1)))
+    monkeypatch.setenv("EARSHOT_SERVER", f"http://127.0.0.1:{free_port()}")
+    refused = process(EARSHOT, "classify", *TASK, clip)
+    assert refused.returncode == 3
+    monkeypatch.setenv("EARSHOT_SERVER", str(client.base_url))
+    assert process(EARSHOT, "classify", *TASK, clip).returncode == 0

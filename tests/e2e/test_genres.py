@@ -1,5 +1,6 @@
 """`GET /genres` and `GET /recording` over a real socket."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.test_classify import problem
+from tests.support.encoders import encode_av
 from tests.support.serving import serve
 from tests.support.sounds import encode, tone
 
@@ -122,3 +124,79 @@ def test_the_library_can_be_heard(tmp_path: Path) -> None:
         response = client.get("/recording", params={"genre": ".."})
         detail = problem(response, 422, "invalid-parameter")
         assert detail == "unknown genre '..'; accepted: drone"
+
+
+def test_a_gallery_of_odd_files(tmp_path: Path) -> None:
+    """What is no recording is told among the others, keeps nobody waiting, and is not served."""
+    gallery, sound = tmp_path / "gallery", encode(tone(1000, 2.0, 22_050), 22_050)
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(sound)
+    jazz = gallery / "jazz"
+    jazz.mkdir(parents=True)
+    os.mkfifo(jazz / "a_pipe.wav")
+    (jazz / "b_folder.wav").mkdir()
+    (jazz / "c_link.wav").symlink_to(secret)
+    (jazz / "d_nothing.wav").symlink_to(tmp_path / "nothing")
+    with (jazz / "e_sparse.wav").open("wb") as file:
+        file.write(sound)
+        file.truncate(3_000_000_000)
+    (jazz / "f_cash_$5_$.wav").write_bytes(sound)
+    Path(os.fsdecode(os.fsencode(jazz) + b"/g_\xff\n.wav")).write_bytes(sound)
+    (jazz / "h_film.m4a").write_bytes(
+        encode_av(tone(1000, 2.0, 44_100)[:, None], 44_100, "mp4", "aac")
+    )
+    (gallery / "linked").symlink_to(jazz)
+    (gallery / "no_genre.wav").write_bytes(sound)
+    with serve(genres_dir=gallery, models_dir=tmp_path) as client:
+        resident = client.peak_memory()
+        found = genres(client)
+        assert list(found) == ["jazz"]
+        assert client.peak_memory() - resident < 200_000_000
+        tracks = {each["title"]: each for each in found["jazz"]["tracks"]}
+        assert list(tracks) == [
+            *("a pipe", "b folder", "c link", "d nothing", "e sparse", "f cash $5 $"),
+            *("g \N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}", "h film"),
+        ]
+        bad, heard = list(tracks.values())[:5], list(tracks.values())[5:]
+        for each in bad[:4]:
+            assert each["error"] == "it is not a regular file"
+        assert "it has 3000000000 bytes; at most 335544320 are read" in bad[4]["error"]
+        for each in heard:
+            assert each["features"]["rolloff"] == pytest.approx(1000, abs=44)
+        for path in ("/recording", "/spectrogram"):
+            for each in bad:
+                query = {"genre": "jazz", "track": each["track"]}
+                assert (
+                    problem(client.get(path, params=query), 422, "corrupt")
+                    == f"jazz, track {each['track']}: {each['error']}"
+                )
+            for each in heard:
+                query = {"genre": "jazz", "track": each["track"]}
+                assert client.get(path, params=query).status_code == 200
+        assert client.get("/recording", params={"genre": "linked"}).status_code == 422
+        # It is decoded where uploads are: the service itself has no FFmpeg.
+        assert "libavcodec" not in Path(f"/proc/{client.process_id}/maps").read_text()
+
+
+def test_more_genres_than_a_picture_has_room_for(tmp_path: Path) -> None:
+    sound = encode(tone(1000, 0.2))
+    for number in range(201):
+        (tmp_path / f"{number:03}").mkdir()
+        (tmp_path / f"{number:03}" / "one.wav").write_bytes(sound)
+    with serve(genres_dir=tmp_path, models_dir=tmp_path) as client:
+        for width, most in ((1000, 50), (3000, 150)):
+            query = {"compare": "genres", "width": width}
+            detail = problem(client.get("/spectrogram", params=query), 422, "invalid-parameter")
+            assert f"{width} pixels have room for {most} genres, the gallery has 201" in detail
+        assert len(genres(client, limit=1)) == 201
+
+
+def test_a_recording_of_the_gallery_has_the_limits_of_uploads(tmp_path: Path) -> None:
+    (tmp_path / "long").mkdir()
+    (tmp_path / "long" / "one.flac").write_bytes(encode(tone(1000, 20.0), container="FLAC"))
+    with serve(genres_dir=tmp_path, models_dir=tmp_path, max_render_seconds=10) as client:
+        [track] = genres(client)["long"]["tracks"]
+        assert track["error"] == "the recording is longer than the 10 s that are accepted"
+        response = client.get("/spectrogram", params={"compare": "genres"})
+        detail = problem(response, 422, "recording-too-long")
+        assert detail.startswith("long, track 1: the recording is longer than the 10 s")

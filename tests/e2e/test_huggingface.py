@@ -115,3 +115,13 @@ def test_the_limit_holds_for_the_recording_in_json(client: ServerClient) -> None
 
 def test_an_unknown_task_is_not_found(client: ServerClient) -> None:
     problem(client.post("/hf/whales", content=SIREN), 404, "unknown-task")
+
+
+def test_unknown_fields_are_named(client: ServerClient) -> None:
+    inputs = base64.b64encode(SIREN).decode()
+    response = client.post(URBAN, json={"inputs": inputs, "parameters": {"topk": 1}})
+    detail = problem(response, 422, "invalid-parameter")
+    assert detail == "parameters: unknown field 'topk'; did you mean top_k?"
+    response = client.post(URBAN, json={"inputs": inputs, "options": {}})
+    detail = problem(response, 422, "invalid-parameter")
+    assert detail == "request: unknown field 'options'; accepted: inputs, parameters"

@@ -12,8 +12,10 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from tests.e2e.test_stream import send
 from tests.support.serving import ServerClient, serve
 from tests.support.sounds import RATE, encode, make
 
@@ -164,10 +166,10 @@ def test_live_sound_is_counted_by_the_hop(server: ServerClient) -> None:
 
     def work() -> None:
         address = f"ws://{server.base_url.host}:{server.base_url.port}/stream/urban-sound"
-        with connect(f"{address}?sample_rate={RATE}&hop_seconds=2&name=secret-query") as connection:
+        with connect(f"{address}?sample_rate={RATE}&hop_seconds=2") as connection:
             assert connection.response is not None
             assert len(connection.response.headers["X-Request-ID"]) == 32
-            connection.send((make("siren", 7, seconds=4.5) * 32_767).astype("<i2").tobytes())
+            send(connection, make("siren", 7, seconds=4.5))
             labels.extend(json.loads(connection.recv(timeout=60))["label"] for _ in range(2))
 
     change = changes(server, work)
@@ -187,7 +189,7 @@ def test_overload_and_deadline_are_told_apart(store: Path) -> None:
     with serve(models_dir=store, max_requests=1, request_timeout_seconds=0.001) as client:
         with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
             connection.sendall(
-                f"POST {URBAN} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+                f"POST {URBAN} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
                 f"Expect: 100-continue\r\nContent-Type: audio/wav\r\n\r\n".encode()
             )
             assert b"100 Continue" in connection.recv(1000)
@@ -303,8 +305,10 @@ def test_the_log_holds_nothing_of_a_request_but_its_shape(store: Path) -> None:
         client.get("/secret-path", headers={"X-Secret": "secret-header"})
         client.get("/classify/secret-task?window=secret-window")
         address = f"ws://{client.base_url.host}:{client.base_url.port}/stream/urban-sound"
-        with connect(f"{address}?sample_rate={RATE}&name=secret-query") as connection:
+        with connect(f"{address}?sample_rate={RATE}") as connection:
             connection.send(b"\0" * 100)
+        with pytest.raises(InvalidStatus), connect(f"{address}?name=secret-query"):
+            pass
         client.get("/nothing", headers={"X-Request-ID": "the-last"})
         log_entry(client, "the-last")
         settled(client)

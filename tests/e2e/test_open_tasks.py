@@ -12,6 +12,7 @@ import pytest
 from tests.support.serving import ServerClient, serve
 from tests.support.sounds import encode, make
 
+ROOT = Path(__file__).parents[2]
 TASK = "machine-faults"
 LABELS = ("car_horn", "drilling", "siren")
 
@@ -28,7 +29,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [
         *(sys.executable, "-m", "earshot", "train", "--task", TASK),
         *("--folders", str(work / "recordings"), "--name", "first"),
-        *("--epochs", "8", "--batch-size", "8", "--out", str(work / "run")),
+        *("--epochs", "2", "--batch-size", "8", "--out", str(work / "run")),
+        *("--pretrained", str(ROOT / "models_store" / "urban-sound" / "hann")),
         *("--cache", str(work / "cache"), "--store", str(work / "store")),
     ]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -84,9 +86,12 @@ def test_every_route_knows_the_task(client: ServerClient, clip: Path) -> None:
     assert (explanation["task"], explanation["label"]) == (TASK, "siren")
     document = client.get("/openapi.json").json()
     parameters = document["paths"]["/classify/{task}"]["post"]["parameters"]
-    accepted = {each["name"]: each["schema"].get("enum") for each in parameters}
-    assert accepted["task"] == [TASK]
-    assert accepted["checkpoint"] == accepted["window"] == ["first"]
+    schemas = {each["name"]: each["schema"].get("$ref") for each in parameters}
+    assert schemas["task"] == "#/components/schemas/Task"
+    assert schemas["checkpoint"] == schemas["window"] == "#/components/schemas/CheckpointName"
+    components = document["components"]["schemas"]
+    assert components["Task"]["enum"] == [TASK]
+    assert components["CheckpointName"]["enum"] == ["first"]
     metrics = client.get("/metrics").text
     assert f'earshot_predictions_total{{checkpoint="first",label="siren",task="{TASK}"}}' in metrics
 

@@ -171,7 +171,10 @@ def test_it_hurts_no_project_with_an_app_of_its_own(project: Path, client: Serve
     [
         ("-m earshot serve", "earshot: the service's packages are missing: run `make serve`"),
         ("-m earshot key me", "earshot: the service's packages are missing: run `make serve`"),
-        ("-m earshot train", "earshot: the training packages are missing: run `make training`"),
+        (
+            "-m earshot train",
+            "earshot: the training packages are missing: run `make install-training`",
+        ),
         (
             "-m earshot classify --local --task emotion siren.wav",
             "earshot: --local: the service's packages are missing: run `make serve`",

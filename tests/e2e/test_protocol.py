@@ -1,13 +1,15 @@
 """Requests that are too large before their body, on a bare connection."""
 
+import json
 import socket
 
 import httpx
 import pytest
 
-from app.server.connections import MAX_HEAD_BYTES
+from app.server.heads import MAX_HEAD_BYTES
 
-CHUNKED = b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+HEAD = b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED = HEAD + b"1\r\na\r\n0\r\n"
 
 
 def connect(client: httpx.Client) -> socket.socket:
@@ -20,6 +22,71 @@ def to_the_end(connection: socket.socket) -> bytes:
     while part := connection.recv(65_536):
         received += part
     return received
+
+
+def assert_problem(received: bytes, status: int, kind: str) -> str:
+    """Check that the last answer is the problem `kind`, as complete as any; return its detail."""
+    head, _, body = received[received.rindex(b"HTTP/1.1 ") :].partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0].startswith(f"HTTP/1.1 {status} ")
+    headers = dict(line.lower().split(": ", 1) for line in lines[1:])
+    found = json.loads(body)
+    assert headers["content-type"] == "application/problem+json"
+    assert (headers["connection"], headers["x-content-type-options"]) == ("close", "nosniff")
+    assert found["request_id"] == headers["x-request-id"]
+    assert (found["status"], found["type"]) == (status, f"/problems/{kind}")
+    detail: str = found["detail"]
+    return detail
+
+
+@pytest.mark.parametrize(
+    ("request_", "detail"),
+    [
+        (b"GET /healthz HTTP/1.1\r\n\r\n", "send one header Host, got none"),
+        (b"GET /healthz HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "send one header Host, got 2"),
+        (b"GET /healthz HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", "send one header Host, got 2"),
+        (b"GET /healthz\r\n\r\n", "HTTP"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "Invalid HTTP request received."),
+    ],
+    ids=["no host", "two hosts", "two hosts of 1.0", "0.9", "tls"],
+)
+def test_what_is_no_http_is_a_problem(client: httpx.Client, request_: bytes, detail: str) -> None:
+    with connect(client) as connection:
+        connection.sendall(request_)
+        assert detail in assert_problem(to_the_end(connection), 400, "malformed-request")
+
+
+def test_what_is_no_handshake_is_a_problem(client: httpx.Client) -> None:
+    with connect(client) as connection:
+        connection.sendall(
+            b"GET /stream/urban-sound?sample_rate=16000 HTTP/1.1\r\nHost: localhost\r\n"
+            b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\n\r\n"
+        )
+        detail = assert_problem(to_the_end(connection), 400, "malformed-request")
+    assert "Sec-WebSocket-Version: 13" in detail
+
+
+def test_a_head_that_comes_in_one_read_is_bounded_too(client: httpx.Client) -> None:
+    line = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+    for headers in (b"a: " + b"b" * MAX_HEAD_BYTES + b"\r\n", b"a:\r\n" * 200):
+        with connect(client) as connection:
+            connection.sendall(line + headers + b"\r\n")
+            assert_problem(to_the_end(connection), 431, "head-too-large")
+    with connect(client) as connection:
+        connection.sendall(line + b"a:\r\n" * 199 + b"\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_early_answer_is_read_whatever_is_still_sent(client: httpx.Client) -> None:
+    """A connection that is closed while bytes arrive is reset, and the answer lost with it."""
+    with connect(client) as connection:
+        connection.sendall(
+            b"POST /classify/urban-sound HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            b"Content-Type: audio/wav\r\nContent-Length: 100000000\r\n\r\n"
+        )
+        for _ in range(50):
+            connection.sendall(bytes(100_000))
+        assert_problem(to_the_end(connection), 413, "file-too-large")
 
 
 @pytest.mark.parametrize(
@@ -35,8 +102,7 @@ def test_a_head_without_an_end_is_refused(client: httpx.Client, beginning: bytes
     with connect(client) as connection:
         connection.sendall(beginning + b"a" * MAX_HEAD_BYTES)
         refusal = to_the_end(connection)
-    assert refusal.startswith(b"HTTP/1.1 400 ")
-    assert refusal.endswith(b"\r\n\r\nThe request's headers are too large.")
+    assert_problem(refusal, 431, "head-too-large")
 
 
 def test_trailers_without_an_end_are_refused(client: httpx.Client) -> None:
@@ -45,7 +111,7 @@ def test_trailers_without_an_end_are_refused(client: httpx.Client) -> None:
         assert connection.recv(65_536).startswith(b"HTTP/1.1 405 ")
         connection.sendall(b"a: " + b"a" * MAX_HEAD_BYTES)
         refusal = to_the_end(connection)
-    assert refusal.endswith(b"\r\n\r\nThe request's headers are too large.")
+    assert_problem(refusal, 431, "head-too-large")
 
 
 def test_a_large_head_and_a_larger_body_are_read(client: httpx.Client) -> None:

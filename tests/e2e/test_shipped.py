@@ -4,6 +4,8 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
 from app.audio.stft import WINDOWS, WindowName
@@ -11,6 +13,8 @@ from app.checkpoints import store
 from app.checkpoints.card import Card
 from tests.support.cards import CARD
 from tests.support.serving import ServerClient, serve
+from tests.support.sounds import RATE, encode
+from training.graph_metadata import runtime_facts
 
 ROOT = Path(__file__).parents[2]
 STORE = ROOT / "models_store"
@@ -40,17 +44,74 @@ def shipped() -> Iterator[ServerClient]:
         yield client
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_too_short_gets_no_label(task: str, shipped: ServerClient) -> None:
+    short = store.load(STORE, store.ModelKey(task, "hann")).card.short
+    assert short is not None
+    noise = np.random.default_rng(1).normal(0, 0.2, RATE).astype(np.float32)
+    for seconds in (0.002, 0.9 * short.shortest_seconds):
+        answer = shipped.post(
+            f"/classify/{task}",
+            content=encode(noise[: round(seconds * RATE)]),
+            headers={"Content-Type": "audio/wav"},
+        ).json()
+        assert (answer["label"], answer["reason"]) == (None, "too_short")
+        assert (answer["probability"], answer["ranked"]) == (0, [])
+    whole = shipped.post(
+        f"/classify/{task}",
+        content=encode(noise[: round(1.1 * short.shortest_seconds * RATE)]),
+        headers={"Content-Type": "audio/wav"},
+    ).json()
+    assert whole.get("reason") != "too_short"
+    assert whole["ranked"]
+
+
 def test_every_task_is_served_through_every_window(shipped: ServerClient) -> None:
     models = shipped.get("/models").json()["models"]
     assert {(model["task"], model["name"], model["status"]) for model in models} == {
-        (task, window, "loaded") for task in TASKS for window in WINDOWS
+        *((task, window, "loaded") for task in TASKS for window in WINDOWS),
+        ("emotion", "speech-encoder", "loaded"),
+        ("emotion", "edge", "loaded"),
+        ("urban-sound", "edge", "loaded"),
     }
+    assert {model["name"] for model in models if model["is_default"]} == {"hann"}
     assert shipped.get("/readyz").status_code == 200
 
 
 def test_a_clone_stays_small() -> None:
     files = [path for task in TASKS for path in (STORE / task).rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 150_000_000
+    assert sum(path.stat().st_size for path in files) <= 230_000_000
+
+
+def test_the_speech_encoder_hears_every_corpus_better_than_the_default() -> None:
+    encoder, hann = (
+        store.load(STORE, store.ModelKey("emotion", name)).card.metrics
+        for name in ("speech-encoder", "hann")
+    )
+    assert encoder is not None
+    assert hann is not None
+    assert encoder.held_out == hann.held_out
+    assert encoder.command.startswith("earshot evaluate ")
+    for corpus, scores in hann.by_corpus.items():
+        assert encoder.by_corpus[corpus].uar > scores.uar + 0.05, corpus
+    model = STORE / "emotion" / "speech-encoder" / store.MODEL
+    assert model.stat().st_size <= 30_000_000
+
+
+def test_the_student_is_small_and_hardly_worse_than_the_default() -> None:
+    student, hann = (
+        store.load(STORE, store.ModelKey("urban-sound", name)) for name in ("edge", "hann")
+    )
+    metrics, of_hann = student.card.metrics, hann.card.metrics
+    assert metrics is not None
+    assert of_hann is not None
+    assert metrics.held_out == of_hann.held_out
+    assert metrics.overall.clips == of_hann.overall.clips
+    assert metrics.overall.accuracy >= of_hann.overall.accuracy - 0.08
+    assert metrics.overall.uar >= of_hann.overall.uar - 0.08
+    assert student.model.stat().st_size <= 120_000
+    facts = {each.key: each.value for each in onnx.load(student.model).metadata_props}
+    assert facts == runtime_facts(student.card)
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -107,17 +168,26 @@ def label_of(task: str, path: Path) -> str:
     return RAVDESS_EMOTIONS[path.stem.split("-")[2]]
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "key",
+    [
+        *((task, "hann") for task in TASKS),
+        ("emotion", "speech-encoder"),
+        *((task, "edge") for task in TASKS),
+    ],
+)
 def test_real_recordings_are_answered_as_well_as_the_card_says(
-    shipped: ServerClient, corpora: Path, task: str
+    shipped: ServerClient, corpora: Path, key: tuple[str, str]
 ) -> None:
-    card = store.load(STORE, store.ModelKey(task, "hann")).card
+    task, name = key
+    card = store.load(STORE, store.ModelKey(task, name)).card
     assert card.metrics is not None
     expected = card.metrics.by_corpus[MEASURED_ON[task]]
     clips = held_out_clips(corpora, task, card)
     right = 0
     for label, data in clips:
-        answer = shipped.post(f"/classify/{task}", files={"file": data})
+        chosen = {"checkpoint": name}
+        answer = shipped.post(f"/classify/{task}", files={"file": data}, params=chosen)
         right += answer.json()["ranked"][0]["label"] == label
     # Three standard errors of a sample of this size.
     margin = 3 * (expected.accuracy * (1 - expected.accuracy) / len(clips)) ** 0.5

@@ -3,9 +3,9 @@
 import contextlib
 import json
 import socket
+import time
 from collections.abc import Iterator
 from http.client import HTTPResponse
-from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -17,14 +17,14 @@ from tests.e2e.test_classify import problem
 from tests.e2e.test_lifecycle import PATIENCE_SECONDS, SIREN, URBAN, Unfinished, accepted, until
 from tests.support.serving import ServerClient, serve
 
-HEAD = f"POST {URBAN} HTTP/1.1\r\nHost: x\r\n"
+HEAD = f"POST {URBAN} HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @pytest.fixture(scope="module")
 def hurried(siren_store: Path) -> Iterator[ServerClient]:
     """A service that waits for no client longer than half a second."""
     with serve(
-        models_dir=siren_store, client_timeout_seconds=0.5, min_upload_bytes_per_second=1e9
+        models_dir=siren_store, client_timeout_seconds=0.5, min_bytes_per_second=1e9
     ) as client:
         yield client
 
@@ -73,8 +73,8 @@ def test_a_body_that_does_not_end_is_refused(hurried: ServerClient) -> None:
     assert (response.status, response.headers["connection"]) == (408, "close")
     found = json.load(response)
     assert found["type"] == "/problems/too-slow"
-    assert found["detail"].startswith("1000 bytes of the body came in ")
-    assert "pause no longer than 0.5 s in all" in found["detail"]
+    assert found["detail"].startswith("1000 bytes came in ")
+    assert found["detail"].endswith("and never pause for more than 0.5 s")
 
 
 def test_a_refused_body_is_not_waited_for(hurried: ServerClient) -> None:
@@ -90,10 +90,8 @@ def test_live_sound_that_does_not_come_is_not_waited_for(hurried: ServerClient) 
     with connect(address) as live, pytest.raises(ConnectionClosed) as closed:
         live.recv(timeout=PATIENCE_SECONDS)
     assert closed.value.rcvd is not None
-    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
-        1008,
-        "no sound was sent for 0.5 s",
-    )
+    assert closed.value.rcvd.code == 1008
+    assert closed.value.rcvd.reason.startswith("0 s of sound came in 0.")
 
 
 def test_answers_that_are_not_taken_are_broken_off(hurried: ServerClient) -> None:
@@ -102,7 +100,7 @@ def test_answers_that_are_not_taken_are_broken_off(hurried: ServerClient) -> Non
     with socket.socket() as idle:
         idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         idle.connect((hurried.base_url.host, hurried.base_url.port))
-        idle.sendall(b"GET /recording?genre=jazz HTTP/1.1\r\nHost: x\r\n\r\n" * 90)
+        idle.sendall(b"GET /recording?genre=jazz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 90)
         until(lambda: open_files(hurried) > before)
         until(lambda: open_files(hurried) == before)
 
@@ -111,27 +109,18 @@ def open_files(client: ServerClient) -> int:
     return sum(1 for _ in Path(f"/proc/{client.process_id}/fd").iterdir())
 
 
-@pytest.mark.skipif(find_spec("httptools") is None, reason="h11 reads no request before its turn")
-def test_requests_are_not_piled_up(hurried: ServerClient) -> None:
-    with connected(hurried) as hasty:
-        hasty.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 1000)
-        answers = b""
-        with contextlib.suppress(ConnectionError):
-            while more := hasty.recv(1 << 20):
-                answers += more
-        assert answers.count(b"200 OK") <= 101
-
-
 def test_slow_bodies_give_way_when_places_are_short(siren_store: Path) -> None:
     """All places are held by clients that send nothing; an ordinary one is answered."""
     with serve(models_dir=siren_store, max_requests=4, client_timeout_seconds=20) as client:
         slow = [accepted(client) for _ in range(4)]
+        began = time.monotonic()
         while (response := client.post(URBAN, files={"file": SIREN})).status_code == 503:
             assert response.headers["retry-after"] == "1"  # they may still come: a second
         assert response.json()["label"] == "siren"
+        assert time.monotonic() - began < 10  # a twentieth of the 20 s, and what a clip takes
         gone = slow[0].answer()
         assert (gone.status, gone.headers["retry-after"]) == (503, "1")
-        assert "another request needed the slot" in json.load(gone)["detail"]
+        assert "another request needed its place" in json.load(gone)["detail"]
         for request in slow[1:]:  # nobody needs theirs
             request.send(SIREN)
             assert json.load(request.answer())["label"] == "siren"
@@ -168,9 +157,58 @@ def test_the_connection_that_is_idle_for_longest_makes_room(siren_store: Path) -
         assert idle[0].recv(1) == b""
         others = [accepted(client), accepted(client)]
         assert idle[1].recv(1) == b""
-        refusal = httpx.get(anew)
+        assert httpx.get(anew).status_code == 200  # probes are answered, and nothing else
+        refusal = httpx.get(f"{client.base_url}/models")
         assert "3 connections already" in problem(refusal, 503, "overloaded")
-        assert refusal.headers["retry-after"] == "1"
+        assert (refusal.headers["retry-after"], refusal.headers["connection"]) == ("1", "close")
         for request in (busy, *others):
             request.send(SIREN)
             assert json.load(request.answer())["label"] == "siren"
+
+
+def test_pictures_take_no_slots_from_recordings(siren_store: Path) -> None:
+    """However many are asked for; and the other way round."""
+    with (
+        serve(models_dir=siren_store, max_requests=4, client_timeout_seconds=1000) as client,
+        contextlib.ExitStack() as held,
+    ):
+
+        def hold(path: str) -> Unfinished:
+            upload = Unfinished(client, path, "audio/wav", 1000, "Expect: 100-continue")
+            held.enter_context(contextlib.closing(upload)).await_continue()
+            return upload
+
+        picture = hold("/spectrogram")
+        for asked in (
+            client.get("/genres?limit=1"),
+            client.get("/spectrogram?genre=jazz"),
+            client.post("/spectrogram", files={"file": SIREN}),
+            client.post("/explain/urban-sound", files={"file": SIREN}),
+        ):
+            detail = problem(asked, 503, "overloaded")
+            assert detail == "1 requests are being answered already; try again in a moment"
+            assert asked.headers["retry-after"] == "1"
+        for _ in range(3):
+            hold(URBAN)
+        assert client.post(URBAN, files={"file": SIREN}).status_code == 200
+        picture.close()
+        until(lambda: client.get("/genres?limit=1").status_code == 200)
+
+
+def test_sockets_that_never_answer_the_close_make_room(siren_store: Path) -> None:
+    with serve(models_dir=siren_store, max_connections=4, client_timeout_seconds=600) as client:
+        closing = [connected(client) for _ in range(4)]
+        for each in closing:
+            each.sendall(
+                b"GET /stream/urban-sound?sample_rate=16000 HTTP/1.1\r\nHost: localhost\r\n"
+                b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            )
+            assert each.recv(4096).startswith(b"HTTP/1.1 101 ")
+            each.sendall(b"\x81\x80\0\0\0\0")  # text, which is no sound
+            assert b"not text" in each.recv(4096)
+        for _ in range(6):
+            response = httpx.post(
+                f"{client.base_url}{URBAN}", content=SIREN, headers={"Content-Type": "audio/wav"}
+            )
+            assert response.json()["label"] == "siren"

@@ -1,13 +1,17 @@
 """`/stream/{task}` over a real socket."""
 
 import json
+import shutil
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from tests.e2e.test_classify import problem
+from tests.support.serving import ServerClient, serve
 from tests.support.sounds import RATE, make
 
 
@@ -18,6 +22,12 @@ def pcm(samples: np.ndarray) -> bytes:
 def stream(client: httpx.Client, query: str = f"sample_rate={RATE}") -> ClientConnection:
     host, port = client.base_url.host, client.base_url.port
     return connect(f"ws://{host}:{port}/stream/urban-sound?{query}", close_timeout=30)
+
+
+def send(connection: ClientConnection, sound: np.ndarray, rate: int = RATE) -> None:
+    """Send sound, in messages of at most a second."""
+    for start in range(0, sound.size, rate):
+        connection.send(pcm(sound[start : start + rate]))
 
 
 def closed(connection: ClientConnection) -> tuple[int, str]:
@@ -44,13 +54,13 @@ def test_each_hop_is_answered_whatever_the_pieces(client: httpx.Client) -> None:
 def test_other_rates_are_resampled(client: httpx.Client) -> None:
     sound = np.repeat(make("car_horn", 9, seconds=3), 2)  # the same at twice the rate
     with stream(client, f"sample_rate={2 * RATE}&hop_seconds=2") as connection:
-        connection.send(pcm(sound))
+        send(connection, sound, 2 * RATE)
         assert json.loads(connection.recv(timeout=60))["label"] == "car_horn"
 
 
 def test_silence_is_heard_as_such(client: httpx.Client) -> None:
     with stream(client, f"sample_rate={RATE}&hop_seconds=2") as connection:
-        connection.send(bytes(2 * 2 * RATE))
+        send(connection, np.zeros(2 * RATE))
         answer = json.loads(connection.recv(timeout=60))
     assert (answer["label"], answer["reason"], answer["ranked"]) == (None, "silent", [])
 
@@ -70,26 +80,70 @@ def test_text_closes_with_the_reason(client: httpx.Client) -> None:
         assert closed(connection) == (1003, "send binary messages of 16-bit PCM, not text")
 
 
-def test_a_checkpoint_that_is_not_there_closes_with_the_reason(client: httpx.Client) -> None:
-    with stream(client, f"sample_rate={RATE}&window=hamming") as connection:
-        code, reason = closed(connection)
-    assert code == 1008
-    assert reason == "urban-sound has no checkpoint 'hamming'; accepted: hann"
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("", "the query parameter sample_rate is required"),
+        ("sample_rate=12", "sample_rate: Input should be greater than or equal to 4000, got '12'"),
+        (f"sample_rate={RATE}&topk=2", "unknown query parameter 'topk'; did you mean top_k?"),
+        (
+            f"sample_rate={RATE}&window=hamming",
+            "urban-sound has no checkpoint 'hamming'; accepted: hann",
+        ),
+    ],
+)
+def test_a_refusal_is_a_problem_in_the_place_of_the_handshake(
+    client: ServerClient, query: str, detail: str
+) -> None:
+    with pytest.raises(InvalidStatus) as refused, stream(client, query):
+        pass
+    response = refused.value.response
+    assert response.headers["content-type"] == "application/problem+json"
+    body = json.loads(response.body)
+    assert (response.status_code, body["status"]) == (422, 422)
+    assert (body["type"], body["detail"]) == ("/problems/invalid-parameter", detail)
+    assert body["request_id"] == response.headers["x-request-id"]
+    # To its page, a browser shows nothing of a refusal: there is another way to be told.
+    assert problem(client.get(f"/stream/urban-sound?{query}"), 422, "invalid-parameter") == detail
+    assert " ERROR " not in client.log.text
 
 
-@pytest.mark.parametrize("query", ["", "sample_rate=12", "sample_rate=fast"])
-def test_a_rate_that_is_wrong_is_refused(client: httpx.Client, query: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/stream/whales", "/problems/unknown-task"), ("/nowhere", "about:blank")]
+)
+def test_a_stream_of_nothing_is_not_found(client: httpx.Client, path: str, kind: str) -> None:
+    address = f"ws://{client.base_url.host}:{client.base_url.port}{path}?sample_rate={RATE}"
+    with pytest.raises(InvalidStatus) as refused, connect(address):
+        pass
+    assert refused.value.response.status_code == 404
+    assert json.loads(refused.value.response.body)["type"] == kind
+
+
+def test_a_damaged_checkpoint_is_told_before_anything_is_sent(
+    trained_store: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(trained_store, tmp_path / "store")
+    (root / "urban-sound" / "hann" / "model.onnx").write_bytes(b"no model")
     with (
-        pytest.raises(Exception, match=r"403|1008"),
-        stream(client, query) as connection,
+        serve(models_dir=root, preload="none") as client,
+        pytest.raises(InvalidStatus) as refused,
+        stream(client),
     ):
-        connection.recv(timeout=60)
+        pass
+    assert refused.value.response.status_code == 503
+    assert json.loads(refused.value.response.body)["type"] == "/problems/checkpoint-unavailable"
+
+
+def test_what_is_no_handshake_is_told_so(client: httpx.Client) -> None:
+    response = client.get("/stream/urban-sound", params={"sample_rate": RATE})
+    assert "ws://" in problem(response, 426, "upgrade-required")
+    assert response.headers["upgrade"] == "websocket"
 
 
 def test_a_client_that_vanishes_harms_nobody(client: httpx.Client) -> None:
     connection = stream(client)
-    connection.send(pcm(make("siren", 1)))
+    send(connection, make("siren", 1))
     connection.socket.close()
     with stream(client) as other:
-        other.send(pcm(make("siren", 1, seconds=2.1)))
+        send(other, make("siren", 1, seconds=2.1))
         assert json.loads(other.recv(timeout=60))["label"] == "siren"

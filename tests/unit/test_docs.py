@@ -16,7 +16,7 @@ PAGES = sorted(
 DEPLOYMENT = [ROOT / "docker-compose.yml", ROOT / "Dockerfile", ROOT / "deploy" / "prove-image"]
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "earshot.json"
 # Of the client and of the tests.
-OTHER_VARIABLES = {"EARSHOT_API_KEY", "EARSHOT_TEST_DATA"}
+OTHER_VARIABLES = {"EARSHOT_API_KEY", "EARSHOT_TEST_DATA", "EARSHOT_TEST_TRAINING"}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
@@ -58,8 +58,8 @@ def test_commands_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for name in re.findall(r"python -m ((?:app|bench|docs|tests|training)\b[\w.]*)", text):
         assert importlib.util.find_spec(name), name
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
-    for name in re.findall(r"(?:`|^|\$ )make ([a-z]+)", text, re.M):
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
+    for name in re.findall(r"(?:`|^|\$ )make ([a-z-]+)", text, re.M):
         assert name in targets, name
 
 

@@ -45,7 +45,7 @@ def multipart(data: bytes) -> None:
 
 
 def _parts(chunks: list[bytes]) -> object:
-    parts = FilePartParser(b"b", _LIMIT, lambda _count: None)
+    parts = FilePartParser(b"b", _LIMIT, lambda _count: None, max_parts=1000)
     files = []
     try:
         for chunk in chunks:
