@@ -1,26 +1,25 @@
-"""Write the tables of docs/settings.md and docs/errors.md from the service's own definitions.
+"""Write the tables of settings, errors and live sound from the service's own definitions.
 
 python -m docs.generate
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
+from fastapi.routing import APIWebSocketRoute
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from app.api.problem_types import PROBLEM_TYPES
+from app.api.parameters import query_parameters
+from app.api.problem_types import PROBLEM_TYPES, SERVED_TYPES
+from app.api.routes.stream import CLOSE_CODES, router
 from app.settings import Settings
 
 DOCS = Path(__file__).parent
-# The table of a page stands between two comments.
-_TABLE = re.compile(
-    r"(?<=<!-- generated: run `make docs` -->\n\n).*(?=\n\n<!-- end -->)", re.DOTALL
-)
 # Defaults that depend on the machine.
 _COMPUTED_DEFAULTS = {
     "decoder_processes": "2, or 1 with one processor",
@@ -30,7 +29,8 @@ _NOUNS: dict[object, str] = {
     int: "whole number",
     float: "number",
     str: "text",
-    list[str]: "JSON list",
+    str | None: "text",
+    list[str]: "items, separated by commas",
 }
 
 
@@ -46,25 +46,59 @@ def settings_table() -> str:
 def errors_table() -> str:
     """Return a table with a row for each of the `PROBLEM_TYPES`."""
     rows = [
-        (f"`/problems/{name}`", str(int(each.status)), each.title, each.example)
+        (f"`/problems/{name}`", str(int(each.status)), each.title, each.example, each.remedy)
         for name, each in PROBLEM_TYPES.items()
-        if name != "not-found"  # HTTP's own: it has the type about:blank
+        if name in SERVED_TYPES
     ]
-    return _table(("type", "status", "title", "example of a detail"), rows)
+    return _table(("type", "status", "title", "example of a detail", "what to do"), rows)
+
+
+def stream_parameters_table() -> str:
+    """Return a table with a row for each query parameter of a stream."""
+    route = next(each for each in router.routes if isinstance(each, APIWebSocketRoute))
+    rows = [
+        (
+            f"`{name}`",
+            "required" if field.is_required() else _default(name, field),
+            _accepted(field),
+            field.description or "",
+        )
+        for name, field in query_parameters(route.dependant)
+    ]
+    return _table(("query", "default", "accepted", "meaning"), rows)
+
+
+def close_codes_table() -> str:
+    """Return a table with a row for each of the `CLOSE_CODES` of a stream."""
+    return _table(("code", "why"), [(str(int(code)), why) for code, why in CLOSE_CODES.items()])
+
+
+TABLES: Mapping[tuple[str, str], Callable[[], str]] = {
+    ("settings.md", "settings"): settings_table,
+    ("errors.md", "types of problems"): errors_table,
+    ("api.md", "parameters of a stream"): stream_parameters_table,
+    ("api.md", "close codes of a stream"): close_codes_table,
+}
+"""page and name of a table -> what makes it"""
 
 
 def main() -> None:
     """Write the tables into their pages."""
-    for name, table in (("settings.md", settings_table()), ("errors.md", errors_table())):
+    for (name, title), make_table in TABLES.items():
         page = DOCS / name
-        page.write_text(insert_table(page.read_text(encoding="utf-8"), table), encoding="utf-8")
+        content = insert_table(page.read_text(encoding="utf-8"), title, make_table())
+        page.write_text(content, encoding="utf-8")
 
 
-def insert_table(page: str, table: str) -> str:
-    """Return a page with another table. Raises ValueError when it has no place for one."""
-    new, count = _TABLE.subn(lambda _: table, page)
+def insert_table(page: str, title: str, table: str) -> str:
+    """Return a page with another table of this title, which stands between two comments.
+
+    Raises ValueError when it has no place for one.
+    """
+    place = rf"(?<=<!-- generated {title}: run `make docs` -->\n\n).*?(?=\n\n<!-- end -->)"
+    new, count = re.subn(place, lambda _: table, page, flags=re.DOTALL)
     if count != 1:
-        raise ValueError(f"a page has {count} places for a table")
+        raise ValueError(f"a page has {count} places for a table of {title}")
     return new
 
 
@@ -82,7 +116,7 @@ def _default(name: str, field: FieldInfo) -> str:
     default = field.default
     if default is PydanticUndefined:
         return _COMPUTED_DEFAULTS[name]
-    if default is None or default == "":
+    if default is None or default in ("", [], {}):
         return "none"
     if isinstance(default, Path):
         default = default.relative_to(DOCS.parent)
@@ -106,6 +140,8 @@ def _accepted(field: FieldInfo) -> str:
         return ", ".join(f"`{choice}`" for choice in choices)
     if Path in (kind, *get_args(kind)):
         return "path, or nothing" if NoneType in get_args(kind) else "path"
+    if get_origin(kind) is dict:
+        return "task/checkpoint pairs, separated by commas"
     return " ".join([_NOUNS[kind], *_bounds(field.metadata)])
 
 
