@@ -1,7 +1,13 @@
 """From the bytes of a file to one channel of samples at the rate that a checkpoint reads."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +24,7 @@ from app.decoding.errors import (
 )
 from app.decoding.limits import AudioLimits
 from app.decoding.links import skip_tag
+from app.decoding.pcm import PcmSource
 from app.decoding.pool import DecoderPool
 from app.decoding.sndfile import is_decoded_by_libsndfile, open_sndfile
 from app.decoding.source import (
@@ -206,6 +213,8 @@ class MonoStream:
     def _open(self) -> AbstractContextManager[AudioSource]:
         if not self._data:
             raise EmptyAudioError("the file is empty (0 bytes)")
+        if (pcm := PcmSource.of_wav(self._data)) is not None:
+            return nullcontext(pcm)
         if is_decoded_by_libsndfile(self._data):
             return open_sndfile(self._data)
         return self._open_with_ffmpeg(self._data)

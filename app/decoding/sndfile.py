@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.decoding.chunks import AIFF_MAGIC, WAV_MAGIC, ChunkedAudio
 from app.decoding.errors import CorruptAudioError, EmptyAudioError, UnsupportedAudioError
+from app.decoding.pcm import INT16_STEP
 from app.decoding.source import BLOCK_FRAMES, TOLERATED_SECONDS, AudioMetadata
 from earshot.audio_formats import ACCEPTED_FORMATS
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _FORMATS = {"WAV": "wav", "WAVEX": "wav", "RF64": "wav", "W64": "w64", "AIFF": "aiff"}
 # SF_ERR_UNRECOGNISED_FORMAT and SF_ERR_UNSUPPORTED_ENCODING of sndfile.h.
 _UNSUPPORTED = (1, 4)
-_INT16_STEP = np.float32(1 / 32_768)
 _W64_MAGIC = b"riff"
 # PCM, MS ADPCM, float, A-law, mu-law, IMA ADPCM, GSM 6.10, and G.721 (mmreg.h of Windows).
 _WAV_CODECS = (1, 2, 3, 6, 7, 0x11, 0x31, 0x40)
@@ -108,7 +108,7 @@ class SndfileSource:
         # libsndfile converts a WAV in pieces of 8 KiB, each by a call back into Python. As they
         # are, all samples are read at once, and NumPy makes the same numbers of them.
         pcm: NDArray[np.int16] = self._file.read(BLOCK_FRAMES, dtype="int16", always_2d=True)
-        return np.multiply(pcm, _INT16_STEP, dtype=np.float32)
+        return np.multiply(pcm, INT16_STEP, dtype=np.float32)
 
 
 def is_decoded_by_libsndfile(data: bytes) -> bool:
