@@ -53,7 +53,7 @@ class FilePartParser:
             max_parts: parts that the body may have.
         """
         self._max_parts = max_parts
-        self._delimiters = _Delimiters(boundary)
+        self._preamble = _Preamble(boundary)
         self._parts = parts = _Parts(limit, reserve)
         self._parser = MultipartParser(
             boundary,
@@ -90,7 +90,7 @@ class FilePartParser:
 
         Raises FormParserError where it violates RFC 7578.
         """
-        self._parser.write(self._delimiters.feed(chunk))
+        self._parser.write(self._preamble.feed(chunk))
         return self._parts.take_finished()
 
     def close(self) -> None:
@@ -103,53 +103,44 @@ class FilePartParser:
             raise FormParserError(f"it has more than {self._max_parts} parts")
 
 
-class _Delimiters:
-    """Brings the delimiters of a body into the one form that python-multipart reads.
+class _Preamble:
+    """Brings the beginning of a body into the one form that python-multipart reads.
 
-    RFC 2046 (section 5.1.1) allows text before the first, and blanks behind each.
+    RFC 2046 (section 5.1.1) allows text before the first delimiter, and blanks behind each; those
+    behind the first one are not known to it.
     """
 
     def __init__(self, boundary: bytes) -> None:
         self._delimiter = b"\r\n--" + boundary
         self._held = b"\r\n"  # of what came; the first delimiter may have no line before it
-        self._preamble: int | None = 0
-        """bytes that came before the first delimiter; None: that was there"""
+        self._bytes = 0
+        """that came before the first delimiter"""
+        self._is_over = False
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what is known so far of the body, up to the end of `chunk` or a little less.
+        """Return what is known so far of the body, without its preamble.
 
-        Raises FormParserError where no delimiter comes, or too many blanks follow one.
+        Raises FormParserError where no delimiter comes.
         """
-        data, begin = self._held + chunk, 0
-        if self._preamble is not None:
-            begin = data.find(self._delimiter)
-            if begin < 0:
-                self._preamble += len(chunk)
-                if self._preamble > _PREAMBLE_BYTES:
-                    raise FormParserError(f"no boundary in its first {_PREAMBLE_BYTES} bytes")
-                self._held = data[1 - len(self._delimiter) :]
-                return b""
-            self._preamble = None
-            data, begin = data[begin:], len(b"\r\n")
-        pieces: list[bytes] = []
-        found = data.find(self._delimiter)
-        while found >= 0:
-            end = found + len(self._delimiter)
-            after = _BLANKS.match(data, end, end + _MAX_BLANKS)
-            following = end if after is None else after.end()
-            if following == len(data):  # more blanks may come, or the rest of another boundary
-                self._held = data[found:]
-                return b"".join([*pieces, data[begin:found]])
-            pieces.append(data[begin:end])
-            begin, found = following, data.find(self._delimiter, following)
-        # Of a delimiter, a carriage return is the first byte and no other; that behind one ends its
-        # line, and with it the part before.
-        begun = begin + 1 if pieces else begin
-        tail = data.rfind(b"\r", max(begun, len(data) - len(self._delimiter)))
-        if tail < 0 or not self._delimiter.startswith(data[tail:]):
-            tail = len(data)
-        self._held = data[tail:]
-        return b"".join([*pieces, data[begin:tail]])
+        if self._is_over:
+            return chunk
+        data = self._held + chunk
+        begin = data.find(self._delimiter)
+        if begin < 0:
+            self._bytes += len(chunk)
+            if self._bytes > _PREAMBLE_BYTES:
+                raise FormParserError(f"no boundary in its first {_PREAMBLE_BYTES} bytes")
+            self._held = data[1 - len(self._delimiter) :]
+            return b""
+        end = begin + len(self._delimiter)
+        blanks = _BLANKS.match(data, end, end + _MAX_BLANKS)
+        following = end if blanks is None else blanks.end()
+        if following == len(data):
+            self._held = data[begin:]
+            return b""
+        self._is_over = True
+        begin += len(b"\r\n")
+        return data[begin:] if blanks is None else data[begin:end] + data[following:]
 
 
 def _extended_filename(header: bytes) -> str | None:

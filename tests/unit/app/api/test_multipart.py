@@ -108,7 +108,7 @@ def test_the_name_of_a_file(options: list[bytes], expected: str | None) -> None:
 def test_what_is_closed_holds_nothing() -> None:
     found = parser()
     whole, begun = part(b"1", FILE), part(b"2", FILE)
-    found._parser.write(found._delimiters.feed(whole + begun))  # not taken yet
+    found._parser.write(found._preamble.feed(whole + begun))  # not taken yet
     found.close()
     assert found.feed(END) == [FilePart("a.wav", None)]
 
