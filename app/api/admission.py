@@ -17,6 +17,9 @@ from app.api.problems import ProblemError, overloaded, too_slow
 # Of each upload, bytes that are not counted: a clip finds room beside hours of sound.
 _UNCOUNTED = 4 * 1024 * 1024
 _STATM = Path("/proc/self/statm")
+# What the process has is asked for no more often: each look at a file gives the interpreter's lock
+# away, and gets it back when the other threads please.
+_LOOK_SECONDS = 0.05
 
 
 def resident_bytes() -> int:
@@ -70,13 +73,17 @@ class MemoryBudget:
     """bytes that uploads hold now"""
     holders: "set[AdmissionSlot]" = field(default_factory=set)
     """the uploads that hold some"""
+    _resident: int = 0
+    _next_look: float = -inf
 
     def require_process_memory(self) -> None:
         """Raise ProblemError (503) while the process has more memory than it may."""
-        resident = resident_bytes()
-        if resident > self.process_limit:
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._resident, self._next_look = resident_bytes(), now + _LOOK_SECONDS
+        if self._resident > self.process_limit:
             raise overloaded(
-                f"the service holds {resident / 1e6:.0f} MB of memory, more than the "
+                f"the service holds {self._resident / 1e6:.0f} MB of memory, more than the "
                 f"{self.process_limit / 1e6:.0f} MB of EARSHOT_MEMORY_BYTES"
             )
 

@@ -136,7 +136,7 @@ class Card(FrozenModel):
 
     def temperature_of(self, seconds: float) -> float:
         """Return the temperature for a recording of this length."""
-        if self.short is None:
+        if self.short is None or seconds >= self.input.clip_seconds:
             return self.temperature
         measured = {each.seconds: each.temperature for each in self.short.lengths}
         measured[self.input.clip_seconds] = self.temperature

@@ -5,7 +5,7 @@ import ctypes
 
 from app.api.admission import resident_bytes
 
-_EVERY_SECONDS = 2.0
+_EVERY_SECONDS = 5.0
 # Grown by less, there is nothing to give back that is worth the while.
 _LEAST_BYTES = 16 * 1024 * 1024
 

@@ -41,7 +41,8 @@ class SequentialProtocol(BoundedHeadProtocol):
         start = 0
         while start < len(data) and not (self.is_answering and not self._in_message):
             end = self._end_of_piece(data, start)
-            self._head_tail = (self._head_tail + data[start:end])[1 - len(_HEAD_END) :]
+            tail = data[max(start, end + 1 - len(_HEAD_END)) : end]
+            self._head_tail = (self._head_tail + tail)[1 - len(_HEAD_END) :]
             super().data_received(data[start:end])
             start = end
             if self.is_ending or self.transport.get_protocol() is not self:
