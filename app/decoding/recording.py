@@ -24,9 +24,8 @@ from app.decoding.errors import (
 )
 from app.decoding.limits import AudioLimits
 from app.decoding.links import skip_tag
-from app.decoding.pcm import PcmSource
 from app.decoding.pool import DecoderPool
-from app.decoding.sndfile import is_decoded_by_libsndfile, open_sndfile
+from app.decoding.sndfile import PcmSource, is_decoded_by_libsndfile, open_sndfile
 from app.decoding.source import (
     AudioMetadata,
     AudioOpener,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.decoding.pcm import PcmSource
+from app.decoding.sndfile import PcmSource
 from app.decoding.source import BLOCK_FRAMES
 
 
