@@ -41,6 +41,7 @@ TRAINING_COMMANDS = (
         "train",
         "fine-tune",
         "refit-head",
+        "fit-audio-encoder",
         "export",
         "push",
         "evaluate",

@@ -13,6 +13,7 @@ from rich.table import Table
 from app.checkpoints import store
 from app.checkpoints.card import Card
 from app.checkpoints.store import CheckpointError, ModelKey
+from training.audio_encoder import fit_audio_encoder
 from training.card_tables import measured_cards
 from training.cli.config import print_config
 from training.cli.options import DEFAULT_START
@@ -203,6 +204,23 @@ def _refit_head(options: argparse.Namespace, _: str) -> None:
     log.info("wrote %s; earshot evaluate fills in its metrics", checkpoint.folder)
 
 
+def _fit_audio_encoder(options: argparse.Namespace, command: str) -> None:
+    store.require_writable(options.store)
+    source, key = _source(options), ModelKey(options.task, options.name)
+    run = options.out or _RUNS / f"{key.task}-{key.name}"
+    checkpoint = fit_audio_encoder(
+        source,
+        key,
+        _held_out(options),
+        options.store,
+        run,
+        aisfx_weights=options.aisfx,
+        cache=options.cache,
+        seed=options.seed,
+    )
+    _measure(checkpoint, Evaluator(source, options.cache, command), run)
+
+
 def _export(options: argparse.Namespace, _: str) -> None:
     run = options.run
     if options.format:
@@ -364,6 +382,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, str], None]] = {
     "train": _train,
     "fine-tune": _fine_tune,
     "refit-head": _refit_head,
+    "fit-audio-encoder": _fit_audio_encoder,
     "export": _export,
     "evaluate": _evaluate,
     "corrupt": _corrupt,

@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -226,38 +226,66 @@ def quantise(fp32: Path, int8: Path, inputs: NDArray[np.float32]) -> None:
         int8: file to write.
         inputs: calibrate the ranges of activations, `[clips, 1, mels, frames]`.
     """
+    # Linear layers are a millionth of the work, and their outputs have little in common: they would
+    # be rounded by one scale.
+    _quantise(fp32, int8, inputs, keep=lambda node: node.op_type in ("Gemm", "MatMul"))
+
+
+def quantise_convolutions(fp32: Path, int8: Path, waveforms: NDArray[np.float32]) -> None:
+    """Quantise the convolutions over images as `quantise` does, and nothing else.
+
+    For a network with its front end in the graph, which 8 bits are too few for.
+
+    Args:
+        fp32: the graph to quantise.
+        int8: file to write.
+        waveforms: calibrate the ranges of activations, `[clips, samples]`.
+    """
+    _quantise(fp32, int8, waveforms, keep=_is_front_end, operators=["Conv"])
+
+
+def _is_front_end(node: onnx.NodeProto) -> bool:
+    """Return whether a convolution is over samples, as that of a resampler."""
+    shapes = [each.ints for each in node.attribute if each.name == "kernel_shape"]
+    return any(len(shape) == 1 for shape in shapes)
+
+
+def _quantise(
+    fp32: Path,
+    int8: Path,
+    inputs: NDArray[np.float32],
+    *,
+    keep: Callable[[onnx.NodeProto], bool],
+    operators: list[str] | None = None,
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         # Its symbolic inference knows no ReduceMax; shapes are inferred by ONNX itself.
         quant_pre_process(fp32, prepared, skip_symbolic_shape=True)
+        graph = onnx.load(prepared).graph
         quantize_static(
             prepared,
             int8,
-            _Batches(inputs),
+            _Batches(inputs, graph.input[0].name),
             quant_format=QuantFormat.QDQ,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
-            # A millionth of the work, and its outputs have little in common: they would be
-            # rounded by one scale.
-            nodes_to_exclude=_linear_layers(prepared),
+            op_types_to_quantize=operators,
+            nodes_to_exclude=[node.name for node in graph.node if keep(node)],
         )
 
 
-def _linear_layers(model: Path) -> list[str]:
-    graph = onnx.load(model).graph
-    return [node.name for node in graph.node if node.op_type in ("Gemm", "MatMul")]
-
-
 class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its package has no types
-    def __init__(self, inputs: NDArray[np.float32]) -> None:
+    def __init__(self, inputs: NDArray[np.float32], name: str) -> None:
+        self._name = name
         self._batches: Iterator[NDArray[np.float32]] = iter(
             np.array_split(inputs, -(-len(inputs) // _CALIBRATION_BATCH))
         )
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         batch = next(self._batches, None)
-        return None if batch is None else {INPUT: batch}
+        return None if batch is None else {self._name: batch}
 
 
 def _calibration_inputs(data: TrainingData, record: RunRecord) -> NDArray[np.float32]:

@@ -51,9 +51,23 @@ def add_ood_output(
         network, FirstClipDataset([*sides[0], *sides[1]], waveforms, config)
     )
     inside, outside = np.split(embeddings, [len(sides[0])])
+    append_ood_output(network, sides[0], inside, sides[1], outside)
+
+
+def append_ood_output(
+    network: HeadedNetwork,
+    in_distribution: Sequence[LabeledRecording],
+    inside: NDArray[np.float32],
+    out_of_distribution: Sequence[LabeledRecording],
+    outside: NDArray[np.float32],
+) -> None:
+    """Do what `add_ood_output` does with embeddings `[recordings, features]` of both sides."""
     # No speaker or source is to weigh much.
-    weights = [balanced_weights(side, by_label=False) for side in sides]
+    weights = [
+        balanced_weights(side, by_label=False) for side in (in_distribution, out_of_distribution)
+    ]
     direction, offset = fit_log_odds(inside, outside, *weights)
+    embeddings = np.concatenate([inside, outside])
     others = embeddings @ network.linear.weight.detach().numpy().T
     scale = np.std(others) / max(float(np.std(embeddings @ direction)), 1e-6)
     network.add_output(torch.from_numpy(scale * direction), float(scale) * offset)
@@ -66,13 +80,20 @@ def draw_recordings(
     return [recordings[i] for i in rng.permutation(len(recordings))[:_MAX_RECORDINGS]]
 
 
-def embed_recordings(network: HeadedNetwork, clips: FirstClipDataset) -> NDArray[np.float32]:
-    """Return the features that the head reads, `[recordings, features]`."""
+def embed_recordings(
+    network: HeadedNetwork, clips: FirstClipDataset, *, precise: bool = False
+) -> NDArray[np.float32]:
+    """Return the features that the head reads, `[recordings, features]`.
+
+    They are computed in bfloat16 unless they have to be `precise`: its 8 bits leave little of a
+    spectrum that spans 80 dB, where the network computes one itself.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     # A copy: weights in another order of memory are exported as another graph.
     copied = deepcopy(network).eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches: list[Tensor] = []
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16):
+    bfloat16 = torch.autocast(device.type, torch.bfloat16, enabled=not precise)
+    with torch.inference_mode(), bfloat16:
         loader = track(DataLoader(clips, batch_size=_BATCH_SIZE), description="embedding")
         batches.extend(copied.embed(batch.to(device)).float().cpu() for batch in loader)
     embeddings: NDArray[np.float32] = torch.cat(batches).numpy()

@@ -16,6 +16,8 @@ def fit_logistic(
     y_true: NDArray[np.intp],
     weights: Sequence[float] | NDArray[np.float64],
     classes: int,
+    *,
+    inverse_penalty: float = _INVERSE_PENALTY,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit a multinomial logistic regression to weighted embeddings, standardised for it.
 
@@ -24,13 +26,14 @@ def fit_logistic(
         y_true: the class of each, below `classes`.
         weights: of each recording, larger than 0.
         classes: number of classes.
+        inverse_penalty: scikit-learn's `C`.
 
     Returns:
         coefficients `[classes, features]` and intercepts `[classes]`, for embeddings as they are;
         for a class that does not occur, zeros and minus infinity.
     """
     scaler = StandardScaler().fit(embeddings)
-    model = LogisticRegression(C=_INVERSE_PENALTY, max_iter=500)
+    model = LogisticRegression(C=inverse_penalty, max_iter=500)
     fractions = np.asarray(weights) / np.sum(weights)
     model.fit(scaler.transform(embeddings), y_true, sample_weight=fractions * len(y_true))
     coefficients, intercepts = plain_weights(model, classes)

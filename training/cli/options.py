@@ -86,14 +86,7 @@ def add_run(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help=f"the run's folder (default: {default})"
     )
-    parser.add_argument(
-        "--hold-out",
-        action="append",
-        type=held_out_fold,
-        metavar="CORPUS:FOLD[,FOLD]",
-        help="folds or speakers to keep for measuring; may be repeated (default: the task's own, "
-        "see training/tasks.py, or a fifth of them where the data has not all of those)",
-    )
+    add_hold_out(parser)
     add_seed(parser)
     parser.add_argument(
         "--devices",
@@ -108,6 +101,18 @@ def add_run(parser: argparse.ArgumentParser, default: str) -> None:
         choices=LOGGERS,
         help="where curves are written; may be repeated (default: csv and tensorboard, in the "
         "run's folder)",
+    )
+
+
+def add_hold_out(parser: argparse.ArgumentParser) -> None:
+    """Add what is kept for measuring."""
+    parser.add_argument(
+        "--hold-out",
+        action="append",
+        type=held_out_fold,
+        metavar="CORPUS:FOLD[,FOLD]",
+        help="folds or speakers to keep for measuring; may be repeated (default: the task's own, "
+        "see training/tasks.py, or a fifth of them where the data has not all of those)",
     )
 
 

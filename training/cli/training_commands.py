@@ -8,6 +8,7 @@ from training.cli.config import add_config
 from training.cli.options import (
     add_cache,
     add_data,
+    add_hold_out,
     add_pretrained,
     add_run,
     add_seed,
@@ -35,6 +36,7 @@ def add_training_commands(commands: "argparse._SubParsersAction[argparse.Argumen
     _add_train(commands)
     _add_fine_tune(commands)
     _add_refit_head(commands)
+    _add_fit_audio_encoder(commands)
     _add_export(commands)
     _add_push(commands)
 
@@ -265,6 +267,51 @@ def _add_refit_head(commands: "argparse._SubParsersAction[argparse.ArgumentParse
     )
     add_seed(parser)
     add_store(parser)
+
+
+def _add_fit_audio_encoder(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> None:
+    parser = commands.add_parser(
+        "fit-audio-encoder",
+        help="fit a linear head on YAMNet and aiSFX, which know sounds",
+        description="Fit a linear head on the embeddings of YAMNet and aiSFX, two frozen networks "
+        "that know sounds of all kinds, write both with it as one int8 graph into a store, and "
+        "measure it on what was held out. Takes minutes; wants the package aisfx "
+        "(pip install --no-deps aisfx).",
+    )
+    parser.add_argument(
+        "--task",
+        type=checkpoint_name,
+        default="urban-sound",
+        metavar="TASK",
+        help="with --folders, a name of your own (default: urban-sound)",
+    )
+    parser.add_argument(
+        "--name",
+        type=checkpoint_name,
+        default="audio-encoder",
+        help="of the checkpoint within its task (default: audio-encoder)",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    add_source(source)
+    add_cache(parser)
+    add_store(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where the graph before quantisation and the report are written "
+        "(default: runs/TASK-NAME)",
+    )
+    parser.add_argument(
+        "--aisfx",
+        type=Path,
+        metavar="FILE",
+        help="weights of aiSFX, checkpoint.pth (default: those of the package)",
+    )
+    add_hold_out(parser)
+    add_seed(parser)
 
 
 def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -7,6 +7,7 @@ from training.networks.edge import EDGE_NETWORKS
 from training.networks.resnet import ResNetAudioClassifier
 
 __all__ = [
+    "AUDIO_ENCODER",
     "DEFAULT_NETWORK",
     "EDGE_NETWORK",
     "EDGE_NETWORKS",
@@ -19,6 +20,8 @@ __all__ = [
 DEFAULT_NETWORK = "resnet50"
 EDGE_NETWORK = "vgg"
 """of `EDGE_NETWORKS`, the one that `earshot export --edge` trains"""
+AUDIO_ENCODER = "audio-encoder"
+"""whose head `earshot fit-audio-encoder` fits; see `audio_encoder`"""
 SPEECH_ENCODER = "speech-encoder"
 """which `earshot fine-tune` makes of a pretrained encoder; see `speech_encoder`"""
 

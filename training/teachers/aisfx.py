@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from itertools import pairwise
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ from torchaudio.functional import melscale_fbanks
 SAMPLE_RATE = 44_100
 EMBEDDING_SIZE = 512
 
-_N_FFT, _HOP_LENGTH, _BANDS = 2048, 1024, 96
-_BLOCK_FRAMES, _BLOCK_HOP = 100, 50
+N_FFT, HOP_LENGTH, _BANDS = 2048, 1024, 96
+BLOCK_FRAMES, BLOCK_HOP = 100, 50
 _MAX_LEVEL = 9.457798957824707
 """of its training spectrograms, by which its inputs are divided"""
 _COMPRESSION = 10_000.0
@@ -95,12 +96,12 @@ def load_aisfx(checkpoint: Traversable | None = None) -> Aisfx:
         np.dtype,
         type(np.dtype(np.int64)),
     ]
-    with source.open("rb") as file, torch.serialization.safe_globals(allowed):
-        state, _ = torch.load(file, map_location="cpu", weights_only=True)
     network = Aisfx()
     try:
+        with source.open("rb") as file, torch.serialization.safe_globals(allowed):
+            state, _ = torch.load(file, map_location="cpu", weights_only=True)
         network.load_state_dict(_embedding_state(state))
-    except RuntimeError as error:
+    except (RuntimeError, UnpicklingError, ValueError, TypeError, AttributeError) as error:
         raise AisfxError(f"{source}: not the weights of aiSFX") from error
     return network.eval()
 
@@ -110,21 +111,31 @@ def blocks(samples: Tensor) -> Tensor:
     peak = samples.abs().max().clamp_min(1e-9)
     spectrum = torch.stft(
         samples / peak,
-        _N_FFT,
-        _HOP_LENGTH,
-        window=torch.hann_window(_N_FFT),
+        N_FFT,
+        HOP_LENGTH,
+        window=torch.hann_window(N_FFT),
         pad_mode="constant",
         return_complex=True,
     )
-    filters = melscale_fbanks(
-        _N_FFT // 2 + 1, 0.0, SAMPLE_RATE / 2, _BANDS, SAMPLE_RATE, norm=None, mel_scale="htk"
-    )
-    filters = filters / filters.sum(dim=0, keepdim=True).clamp_min(1e-9)
-    power = (spectrum.real**2 + spectrum.imag**2).T @ filters
-    spectrogram = (power * _COMPRESSION + 1).log10() / _MAX_LEVEL
-    missing = max(0, _BLOCK_FRAMES - len(spectrogram))
+    power = (spectrum.real**2 + spectrum.imag**2).T @ mel_filters()
+    spectrogram = compress(power)
+    missing = max(0, BLOCK_FRAMES - len(spectrogram))
     padded = functional.pad(spectrogram, (0, 0, 0, missing))
-    return padded.unfold(0, _BLOCK_FRAMES, _BLOCK_HOP).transpose(1, 2)
+    return padded.unfold(0, BLOCK_FRAMES, BLOCK_HOP).transpose(1, 2)
+
+
+def mel_filters() -> Tensor:
+    """Return `[N_FFT // 2 + 1, 96]`, each filter of which adds up to 1."""
+    filters = melscale_fbanks(
+        N_FFT // 2 + 1, 0.0, SAMPLE_RATE / 2, _BANDS, SAMPLE_RATE, norm=None, mel_scale="htk"
+    )
+    normalised: Tensor = filters / filters.sum(dim=0, keepdim=True).clamp_min(1e-9)
+    return normalised
+
+
+def compress(power: Tensor) -> Tensor:
+    """Return the levels that the network reads of mel power."""
+    return (power * _COMPRESSION + 1).log10() / _MAX_LEVEL
 
 
 def _embedding_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

