@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -241,3 +243,30 @@ def test_a_slot_that_was_preempted_holds_nothing_more() -> None:
     with pytest.raises(ProblemError) as error:
         asyncio.run(main())
     assert_overloaded(error.value, "the body came slowly, and another request needed its place")
+
+
+def test_nobody_is_admitted_while_the_process_has_too_much_memory(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is looked at twenty times a second at most."""
+    statm = tmp_path / "statm"
+    monkeypatch.setattr(admission, "_STATM", statm)
+    page = os.sysconf("SC_PAGE_SIZE")
+    budget = MemoryBudget(MIB, process_limit=1000 * page)
+    statm.write_text("9000 1000 7 1 0 8 0\n")
+    budget.require_process_memory()
+    statm.write_text("9000 3000 7 1 0 8 0\n")
+    clock.now += 0.04
+    budget.require_process_memory()
+    clock.now += 0.02
+    with pytest.raises(ProblemError) as refusal:
+        budget.require_process_memory()
+    assert_overloaded(
+        refusal.value,
+        f"the service holds {3000 * page / 1e6:.0f} MB of memory, more than the "
+        f"{1000 * page / 1e6:.0f} MB of EARSHOT_MEMORY_BYTES",
+    )
+    # Where it cannot be known, it is no reason to refuse.
+    statm.unlink()
+    clock.now += 0.06
+    budget.require_process_memory()

@@ -1,8 +1,10 @@
 """Uploads, in bodies that are cut into chunks at any place."""
 
 import asyncio
+import base64
 import contextlib
 import gc
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -16,7 +18,7 @@ from app.api.admission import AdmissionController, AdmissionSlot, MemoryBudget, 
 from app.api.multipart import FilePartParser
 from app.api.problems import ProblemError
 from app.api.routes import classify
-from app.api.uploads import Upload
+from app.api.uploads import Upload, require_plain
 from app.settings import Settings
 
 BOUNDARY = b"----boundary"
@@ -311,3 +313,66 @@ def test_a_file_is_there_as_soon_as_its_boundary_is() -> None:
     parser = FilePartParser(BOUNDARY, LIMIT, lambda _count: None, max_parts=2)
     body = part("file", b"x") + b"--" + BOUNDARY + b"\r\n"
     assert [file.content for file in parser.feed(body)] == [b"x"]
+
+
+def read_json(body: bytes, settings_limit: int = LIMIT) -> tuple[tuple[bytes, bytes], int]:
+    """Return what is read of a JSON body in small chunks, and the bytes that are reserved."""
+    budget = MemoryBudget(10 * settings_limit)
+    settings = Settings(max_upload_bytes=settings_limit, upload_memory_bytes=10 * settings_limit)
+    slot = AdmissionSlot(TIMEOUT, TIMEOUT, budget)
+    chunks = [body[start : start + 1000] for start in range(0, len(body), 1000)]
+    result = asyncio.run(Upload(request(chunks), slot, settings).read_json("inputs"))
+    return result, slot._reserved
+
+
+def test_a_recording_in_json_is_decoded_and_counted() -> None:
+    content = bytes(range(256)) * 39
+    body = json.dumps({"inputs": base64.b64encode(content).decode(), "parameters": {"top_k": 3}})
+    (recording, rest), reserved = read_json(body.encode())
+    assert (recording, json.loads(rest)) == (content, {"inputs": "", "parameters": {"top_k": 3}})
+    assert reserved == len(content)
+
+
+def test_a_recording_in_json_has_the_limit_of_an_upload() -> None:
+    body = json.dumps({"inputs": base64.b64encode(bytes(LIMIT)).decode()}).encode()
+    assert len(read_json(body)[0][0]) == LIMIT
+    body = json.dumps({"inputs": base64.b64encode(bytes(LIMIT + 1)).decode()}).encode()
+    with pytest.raises(ProblemError) as error:
+        read_json(body)
+    assert error.value.problem.type == "/problems/file-too-large"
+    assert error.value.problem.detail == (
+        "in JSON, recordings of up to 10000 bytes are accepted; send a larger one as the body"
+    )
+
+
+def test_what_is_no_base64_is_told() -> None:
+    with pytest.raises(ProblemError) as error:
+        read_json(b'{"inputs": "?"}')
+    assert error.value.problem.type == "/problems/invalid-parameter"
+
+
+@pytest.mark.parametrize(
+    ("coding", "accepted"),
+    [
+        (None, True),
+        ("identity", True),
+        (" Identity ", True),
+        ("gzip", False),
+        ("identity, gzip", False),
+        ("x" * 60, False),
+    ],
+)
+def test_a_body_has_no_coding(coding: str | None, accepted: bool) -> None:
+    sent = request([])
+    if coding is not None:
+        sent.scope["headers"].append((b"content-encoding", coding.encode()))
+    if accepted:
+        require_plain(sent)
+        return
+    with pytest.raises(ProblemError) as error:
+        require_plain(sent)
+    assert error.value.problem.type == "/problems/unsupported-media-type"
+    assert error.value.problem.detail == (
+        f"the body has the content encoding {coding[:50]!r}; send it as it is, without one"
+    )
+    assert error.value.headers == {"Accept-Encoding": "identity"}
