@@ -21,7 +21,13 @@ from training.export import quantise_convolutions, save_checkpoint, write_onnx
 from training.linear_heads import append_ood_output, draw_recordings, embed_recordings
 from training.logistic_regression import fit_logistic
 from training.networks import AUDIO_ENCODER
-from training.networks.audio_encoder import PARTS, SAMPLE_RATE, AudioEncoder, load_audio_encoder
+from training.networks.audio_encoder import (
+    PARTS,
+    QUANTISED,
+    SAMPLE_RATE,
+    AudioEncoder,
+    load_audio_encoder,
+)
 from training.runs import FP32_MODEL, RunError, RunRecord
 from training.sampling import balanced_weights
 from training.splits import Folds, default_held_out
@@ -91,7 +97,7 @@ def fit_audio_encoder(
     record = RunRecord(labels=labels, input=INPUT, training=_training(data, folds, seed))
     with tempfile.TemporaryDirectory() as folder:
         int8 = Path(folder) / MODEL
-        quantise_convolutions(fp32, int8, _calibration_clips(data, seed))
+        quantise_convolutions(fp32, int8, _calibration_clips(data, seed), QUANTISED)
         return save_checkpoint(root, key, AUDIO_ENCODER, record, ood, {MODEL: int8})
 
 

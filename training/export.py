@@ -231,8 +231,10 @@ def quantise(fp32: Path, int8: Path, inputs: NDArray[np.float32]) -> None:
     _quantise(fp32, int8, inputs, keep=lambda node: node.op_type in ("Gemm", "MatMul"))
 
 
-def quantise_convolutions(fp32: Path, int8: Path, waveforms: NDArray[np.float32]) -> None:
-    """Quantise the convolutions over images as `quantise` does, and nothing else.
+def quantise_convolutions(
+    fp32: Path, int8: Path, waveforms: NDArray[np.float32], module: str
+) -> None:
+    """Quantise the convolutions of one module as `quantise` does, and nothing else.
 
     For a network with its front end in the graph, which 8 bits are too few for.
 
@@ -240,14 +242,15 @@ def quantise_convolutions(fp32: Path, int8: Path, waveforms: NDArray[np.float32]
         fp32: the graph to quantise.
         int8: file to write.
         waveforms: calibrate the ranges of activations, `[clips, samples]`.
+        module: the beginning of the names of the weights that are quantised.
     """
-    _quantise(fp32, int8, waveforms, keep=_is_front_end, operators=["Conv"])
-
-
-def _is_front_end(node: onnx.NodeProto) -> bool:
-    """Return whether a convolution is over samples, as that of a resampler."""
-    shapes = [each.ints for each in node.attribute if each.name == "kernel_shape"]
-    return any(len(shape) == 1 for shape in shapes)
+    _quantise(
+        fp32,
+        int8,
+        waveforms,
+        keep=lambda node: not any(name.startswith(module) for name in node.input),
+        operators=["Conv"],
+    )
 
 
 def _quantise(

@@ -22,6 +22,10 @@ SAMPLE_RATE = aisfx.SAMPLE_RATE
 PARTS = (2 * yamnet.EMBEDDING_SIZE, aisfx.EMBEDDING_SIZE)
 """features of YAMNet and of aiSFX, in their order"""
 
+QUANTISED = "aisfx.network."
+"""the beginning of the names of the weights that 8 bits are enough for: most of the work, whereas
+YAMNet's depthwise convolutions differ too much from channel to channel"""
+
 _RMS = 0.1
 _QUIETEST_RMS = 1e-4
 _PATCH_HOP = yamnet.PATCH_FRAMES // 2
