@@ -73,6 +73,7 @@ def test_every_task_is_served_through_every_window(shipped: ServerClient) -> Non
         ("emotion", "speech-encoder", "loaded"),
         ("emotion", "edge", "loaded"),
         ("urban-sound", "edge", "loaded"),
+        ("urban-sound", "audio-encoder", "loaded"),
     }
     assert {model["name"] for model in models if model["is_default"]} == {"hann"}
     assert shipped.get("/readyz").status_code == 200
@@ -96,6 +97,22 @@ def test_the_speech_encoder_hears_every_corpus_better_than_the_default() -> None
         assert encoder.by_corpus[corpus].uar > scores.uar + 0.05, corpus
     model = STORE / "emotion" / "speech-encoder" / store.MODEL
     assert model.stat().st_size <= 30_000_000
+
+
+def test_the_audio_encoder_names_more_sounds_than_the_default() -> None:
+    encoder, hann = (
+        store.load(STORE, store.ModelKey("urban-sound", name)) for name in ("audio-encoder", "hann")
+    )
+    assert encoder.model.stat().st_size <= 60_000_000
+    for found, of_hann in (
+        (encoder.card.metrics, hann.card.metrics),
+        (encoder.card.sibling_metrics[0], hann.card.sibling_metrics[0]),
+    ):
+        assert found is not None
+        assert of_hann is not None
+        assert found.held_out == of_hann.held_out
+        assert found.overall.clips == of_hann.overall.clips
+        assert found.overall.accuracy > of_hann.overall.accuracy + 0.02
 
 
 def test_the_student_is_small_and_hardly_worse_than_the_default() -> None:
@@ -173,6 +190,7 @@ def label_of(task: str, path: Path) -> str:
     [
         *((task, "hann") for task in TASKS),
         ("emotion", "speech-encoder"),
+        ("urban-sound", "audio-encoder"),
         *((task, "edge") for task in TASKS),
     ],
 )
