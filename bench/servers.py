@@ -152,6 +152,7 @@ def start(
     settings: Mapping[str, Setting] | None = None,
     *,
     stderr: BinaryIO | None = None,
+    folder: Path | None = None,
 ) -> Iterator[Server]:
     """Run a server until the block ends; it accepts connections when it is yielded.
 
@@ -159,6 +160,7 @@ def start(
         program: key of `PROGRAMS`.
         settings: Earshot's, in lower case and without the prefix `EARSHOT_`.
         stderr: where the log goes, if not to `Server.log`.
+        folder: the checkout that it is run from; None: the current one.
 
     Raises RuntimeError when the server ends instead.
     """
@@ -177,6 +179,7 @@ def start(
         process = subprocess.Popen(
             [sys.executable, *arguments],
             env=os.environ | environment,
+            cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=stderr or file,
         )
@@ -192,9 +195,12 @@ def start(
 
 
 @contextmanager
-def start_ready(*, stderr: BinaryIO | None = None, **settings: Setting) -> Iterator[Server]:
+def start_ready(
+    *, stderr: BinaryIO | None = None, folder: Path | None = None, **settings: Setting
+) -> Iterator[Server]:
     """Run Earshot as `start` does, with a short log; it is ready when it is yielded."""
-    with start(settings={"log_level": "error"} | settings, stderr=stderr) as server:
+    settings = {"log_level": "error"} | settings
+    with start(settings=settings, stderr=stderr, folder=folder) as server:
         wait_until(server.is_ready)
         yield server
 
