@@ -183,7 +183,9 @@ class Connection(SequentialProtocol):
         return True
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection without a next request."""
+        """Close a connection without a next request, unless that has come and is not read yet."""
+        if not self.transport.is_closing() and _has_unread(self.transport):
+            return
         super().timeout_keep_alive_handler()
         self._update_idle_timer()
 
@@ -238,6 +240,11 @@ class Connection(SequentialProtocol):
             self._idle_timer = None
 
     def _on_idle_timeout(self) -> None:
+        if not self.transport.is_closing() and _has_unread(self.transport):
+            # A busy loop reads it in its next turn.
+            self._stop_idle_timer()
+            self._update_idle_timer()
+            return
         # To a connection that was opened and never used, or used before, a 408 would look like
         # the answer to the request that it sends next.
         if self._has_received and self.cycle is None:

@@ -26,6 +26,8 @@ def hurried(siren_store: Path) -> Iterator[ServerClient]:
     with serve(
         models_dir=siren_store, client_timeout_seconds=0.5, min_bytes_per_second=1e9
     ) as client:
+        # One that is kept may be closed in the moment in which it is used again.
+        client.headers["Connection"] = "close"
         yield client
 
 

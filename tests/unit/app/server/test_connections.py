@@ -79,3 +79,18 @@ def test_an_idle_connection_gives_way_unless_a_request_is_on_its_way() -> None:
         assert (await _read(asking)).endswith(b"/last")
 
     asyncio.run(main())
+
+
+def test_an_idle_connection_is_not_closed_where_a_request_is_on_its_way() -> None:
+    async def main() -> None:
+        connection, client = await _connect(_limits())
+        client.send(REQUESTS)  # is in the kernel until the loop turns
+        connection.timeout_keep_alive_handler()
+        connection._on_idle_timeout()
+        assert (await _read(client)).endswith(b"/last")
+        for expire in (Connection.timeout_keep_alive_handler, Connection._on_idle_timeout):
+            connection, client = await _connect(_limits())
+            expire(connection)
+            assert await _read(client) == b""
+
+    asyncio.run(main())
