@@ -349,6 +349,7 @@ def test_what_is_no_base64_is_told() -> None:
     with pytest.raises(ProblemError) as error:
         read_json(b'{"inputs": "?"}')
     assert error.value.problem.type == "/problems/invalid-parameter"
+    assert "base64" in error.value.problem.detail
 
 
 @pytest.mark.parametrize(
@@ -376,3 +377,65 @@ def test_a_body_has_no_coding(coding: str | None, accepted: bool) -> None:
         f"the body has the content encoding {coding[:50]!r}; send it as it is, without one"
     )
     assert error.value.headers == {"Accept-Encoding": "identity"}
+
+
+def of_type(content_type: str | None, chunks: Sequence[bytes] = (b"sound",)) -> Request:
+    sent = request(chunks)
+    sent.scope["headers"] = (
+        [] if content_type is None else [(b"content-type", content_type.encode())]
+    )
+    return sent
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["audio/wav", "Audio/X-Aiff; rate=8000", "video/webm", "application/octet-stream"],
+)
+def test_a_body_of_sound_is_the_recording(content_type: str) -> None:
+    assert asyncio.run(upload(of_type(content_type)).read_recording()) == b"sound"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        None,
+        "text/plain",
+        "application/json",
+        "multipart/form-data",
+        "multipart/mixed; boundary=x",
+        # Its parsing takes a time that grows with its square.
+        "audio/wav; " + "x" * 1014,
+    ],
+)
+def test_another_content_type_is_told_what_is_accepted(content_type: str | None) -> None:
+    with pytest.raises(ProblemError) as error:
+        asyncio.run(upload(of_type(content_type)).read_recording())
+    assert error.value.problem.type == "/problems/unsupported-media-type"
+    assert error.value.problem.detail == (
+        "send multipart/form-data with the recording in the field 'file', as "
+        "`curl -F file=@clip.wav` does, or, to routes for a single recording, the recording as the "
+        "body with the content type audio/* or application/octet-stream"
+    )
+
+
+def test_a_content_type_may_have_so_many_bytes() -> None:
+    content_type = "audio/wav; " + "x" * 1013
+    assert asyncio.run(upload(of_type(content_type)).read_recording()) == b"sound"
+
+
+def test_one_recording_is_one_file() -> None:
+    with pytest.raises(ProblemError) as error:
+        read([part("file", b"a"), part("file", b"b"), END])
+    assert error.value.problem.type == "/problems/malformed-multipart"
+    assert error.value.problem.detail == ("the field 'file' occurs more than once; send one file")
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [[part("file", bytes(LIMIT + 1)), END], [part("file", b"a"), *[bytes(LIMIT)] * 8, END]],
+)
+def test_the_limit_that_is_told_is_that_of_a_file(chunks: list[bytes]) -> None:
+    with pytest.raises(ProblemError) as error:
+        read(chunks)
+    assert error.value.problem.type == "/problems/file-too-large"
+    assert error.value.problem.detail == f"there are more than the {LIMIT} bytes that are accepted"
