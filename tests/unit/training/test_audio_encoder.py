@@ -49,9 +49,9 @@ def test_a_head_is_fitted_written_and_measured(
     assert card.training.corpora[0].clips == 6
     assert card.metrics is not None
     assert card.metrics.overall.accuracy == 1.0
-    # The graph is smaller than its weights in 32 bits, and says nearly the same.
+    # Its larger network has 8 bits, and it says nearly the same as with 32.
     fp32 = tmp_path / "runs" / "machines-audio-encoder" / "model.fp32.onnx"
-    assert checkpoint.model.stat().st_size < 0.5 * fp32.stat().st_size
+    assert checkpoint.model.stat().st_size < 0.6 * fp32.stat().st_size
     engines = [OpenVinoEngine(path) for path in (fp32, checkpoint.model)]
     for label in LABELS:
         samples = np.repeat(make(label, seed=9), 3)[: 4 * SAMPLE_RATE].astype(np.float32)
