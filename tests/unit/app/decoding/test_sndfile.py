@@ -1,4 +1,4 @@
-"""WAV of 16-bit samples is read as libsndfile reads it, and everything else is left to that."""
+"""Plain WAV is read as libsndfile reads it, which everything else is left to."""
 
 import io
 import struct
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.decoding.sndfile import PcmSource
+from app.decoding.sndfile import PcmSource, is_decoded_by_libsndfile, open_sndfile
 from app.decoding.source import BLOCK_FRAMES
 
 
@@ -107,3 +107,50 @@ def patched(at: int, value: bytes) -> bytes:
 )
 def test_leaves_all_else_to_libsndfile(data: bytes) -> None:
     assert PcmSource.of_wav(data) is None
+
+
+def w64(frames: int, subtype: str) -> bytes:
+    """Return a W64 of a ramp, at 8 kHz."""
+    file = io.BytesIO()
+    samples = np.linspace(-1, 0.99, frames, dtype=np.float32)
+    soundfile.write(file, samples, 8_000, subtype=subtype, format="W64")
+    return file.getvalue()
+
+
+def test_libsndfile_gives_blocks_of_samples_in_32_bits() -> None:
+    for subtype in ("PCM_16", "PCM_24"):
+        data = w64(BLOCK_FRAMES + 5, subtype)
+        assert is_decoded_by_libsndfile(data)
+        with open_sndfile(data) as source:
+            assert source.metadata.format == "w64"
+            assert source.metadata.seconds == (BLOCK_FRAMES + 5) / 8_000
+            blocks = list(source.blocks())
+        assert [block.shape for block in blocks] == [(BLOCK_FRAMES, 1), (5, 1)]
+        assert {block.dtype for block in blocks} == {np.dtype(np.float32)}
+        expected = np.linspace(-1, 0.99, BLOCK_FRAMES + 5)[:, None]
+        np.testing.assert_allclose(np.concatenate(blocks), expected, atol=2**-15)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"riff" + bytes(20), True),
+        (b"FORM" + bytes(20), True),
+        (b"RIFF" + bytes(4) + b"WAVE", True),
+        (b"RIFF" + bytes(4) + b"AVI ", False),
+        (b"OggS" + bytes(20), False),
+    ],
+)
+def test_what_libsndfile_decodes_is_told_by_its_first_bytes(data: bytes, expected: bool) -> None:
+    assert is_decoded_by_libsndfile(data) == expected
+
+
+def test_a_wav_of_more_channels_than_libsndfile_knows_is_left_to_it() -> None:
+    many = struct.pack("<HHIIHH", 1, 1_024, 8_000, 16_384_000, 2_048, 16)
+    data = PLAIN[:FORMAT] + many + PLAIN[FORMAT + 16 : DATA_SIZE] + struct.pack("<I", 2_048)
+    source = PcmSource.of_wav(data + bytes(2_048))
+    assert source is not None
+    assert source.metadata.channels == 1_024
+    more = struct.pack("<HHIIHH", 1, 1_025, 8_000, 16_400_000, 2_050, 16)
+    data = PLAIN[:FORMAT] + more + PLAIN[FORMAT + 16 : DATA_SIZE] + struct.pack("<I", 2_050)
+    assert PcmSource.of_wav(data + bytes(2_050)) is None
