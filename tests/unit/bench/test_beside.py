@@ -1,5 +1,6 @@
 """The comparison with another revision."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import pytest
 
 from bench.beside import checkout, ratio_rows
 
-ROOT = Path(__file__).parents[3]
+
+def is_repository() -> bool:
+    """Return whether Git takes this checkout for a repository."""
+    asked = ["git", "rev-parse", "--verify", "HEAD"]
+    return shutil.which("git") is not None and not subprocess.run(asked, check=False).returncode
 
 
 def test_the_median_and_the_middle_half_of_the_rounds() -> None:
@@ -17,7 +22,7 @@ def test_the_median_and_the_middle_half_of_the_rounds() -> None:
     ]
 
 
-@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no repository")
+@pytest.mark.skipif(not is_repository(), reason="no repository")
 def test_a_revision_is_there_for_as_long_as_it_is_needed(tmp_path: Path) -> None:
     folder = tmp_path / "tree"
     with checkout("HEAD", folder):
