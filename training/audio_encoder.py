@@ -16,7 +16,7 @@ from app.checkpoints.card import OodDetector, Training
 from app.checkpoints.store import MODEL, Checkpoint, ModelKey
 from training.corpora import LabeledRecording
 from training.data_source import DataSource, TrainingData, prepare
-from training.dataset import FirstClipDataset
+from training.dataset import FirstClipDataset, draw_clips
 from training.export import quantise_convolutions, save_checkpoint, write_onnx
 from training.linear_heads import append_ood_output, draw_recordings, embed_recordings
 from training.logistic_regression import fit_logistic
@@ -86,9 +86,8 @@ def fit_audio_encoder(
     folds = held_out or default_held_out(recordings, key.task, seed)
     data = prepare(recordings, folds, sample_rate=SAMPLE_RATE, cache=cache)
     train = data.split.train
-    embeddings = embed_recordings(
-        network, FirstClipDataset(train, data.waveforms, INPUT), precise=True
-    )
+    clips = FirstClipDataset(train, data.waveforms, INPUT)
+    embeddings = embed_recordings(network, clips, precise=True)
     network.head[1] = _fit_head(embeddings, train, labels)
     ood = _fit_ood(network, source, key.task, recordings, train, embeddings, cache, seed)
     run.mkdir(parents=True, exist_ok=True)
@@ -97,7 +96,8 @@ def fit_audio_encoder(
     record = RunRecord(labels=labels, input=INPUT, training=_training(data, folds, seed))
     with tempfile.TemporaryDirectory() as folder:
         int8 = Path(folder) / MODEL
-        quantise_convolutions(fp32, int8, _calibration_clips(data, seed), QUANTISED)
+        drawn = draw_clips(clips, _CALIBRATION_CLIPS, seed)
+        quantise_convolutions(fp32, int8, drawn, QUANTISED)
         return save_checkpoint(root, key, AUDIO_ENCODER, record, ood, {MODEL: int8})
 
 
@@ -144,12 +144,6 @@ def _fit_ood(
     outside = embed_recordings(network, FirstClipDataset(others, waveforms, INPUT), precise=True)
     append_ood_output(network, train, embeddings, others, outside)
     return OodDetector(reason=TASKS[task].ood_reason, trained_on=ood.trained_on)
-
-
-def _calibration_clips(data: TrainingData, seed: int) -> NDArray[np.float32]:
-    clips = FirstClipDataset(data.split.train, data.waveforms, INPUT)
-    drawn = np.random.default_rng(seed).permutation(len(clips))[:_CALIBRATION_CLIPS]
-    return np.stack([clips[int(index)].numpy() for index in drawn])
 
 
 def _training(data: TrainingData, folds: Folds, seed: int) -> Training:

@@ -267,6 +267,12 @@ class FirstClipDataset(Dataset[Tensor]):
         return first_clip(self._waveforms[self._recordings[index]], self._config)
 
 
+def draw_clips(clips: FirstClipDataset, count: int, seed: int) -> NDArray[np.float32]:
+    """Return the inputs of `count` recordings drawn at random, or of all where there are fewer."""
+    order = np.random.default_rng(seed).permutation(len(clips))
+    return np.stack([clips[int(index)].numpy() for index in order[:count]])
+
+
 class EvalDataset(Dataset[tuple[Tensor, int]]):
     """The first clip of each recording as the network reads it, with its label's index."""
 

@@ -23,7 +23,7 @@ from app.checkpoints.card import Card, OodDetector
 from app.checkpoints.store import ModelKey
 from training.corpora import LabeledRecording
 from training.data_source import DataSource, TrainingData, prepare
-from training.dataset import EvalDataset
+from training.dataset import FirstClipDataset, draw_clips
 from training.edge.graph import assemble
 from training.linear_heads import add_ood_output
 from training.networks import EDGE_NETWORKS, AudioClassifier
@@ -80,7 +80,8 @@ def export(run: Path, root: Path | None = None, *, weights: bool = False) -> sto
     write_onnx(network, torch.zeros(2, *input_shape(record.input)), fp32)
     with tempfile.TemporaryDirectory() as folder:
         int8 = Path(folder) / store.MODEL
-        quantise(fp32, int8, _calibration_inputs(data, record))
+        clips = FirstClipDataset(data.split.train, data.waveforms, record.input)
+        quantise(fp32, int8, draw_clips(clips, _CALIBRATION_CLIPS, record.training.seed))
         if config.network in EDGE_NETWORKS:
             record = _with_front_end(record, fp32, int8)
         files = {store.MODEL: int8}
@@ -289,10 +290,3 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its package has 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         batch = next(self._batches, None)
         return None if batch is None else {self._name: batch}
-
-
-def _calibration_inputs(data: TrainingData, record: RunRecord) -> NDArray[np.float32]:
-    """Return inputs `[clips, 1, mels, frames]` of training recordings drawn at random."""
-    dataset = EvalDataset(data.split.train, data.waveforms, record.input, record.labels)
-    order = np.random.default_rng(record.training.seed).permutation(len(dataset))
-    return np.stack([dataset[int(i)][0].numpy() for i in order[:_CALIBRATION_CLIPS]])

@@ -21,7 +21,7 @@ from earshot.schemas import FrozenModel, Slug
 from training.corpora import LabeledRecording
 from training.corruptions.material import load_training_backgrounds
 from training.data_source import DataSource, TrainingData, prepare
-from training.dataset import FirstClipDataset
+from training.dataset import FirstClipDataset, draw_clips
 from training.export import save_checkpoint, train_ood_detector
 from training.fine_tuning import TASK
 from training.fine_tuning.batches import (
@@ -305,8 +305,7 @@ def _write_graphs(
     run: Path,
 ) -> None:
     clips = FirstClipDataset(data.split.train, data.waveforms, inputs)
-    drawn = np.random.default_rng(seed).permutation(len(clips))[:_CALIBRATION_CLIPS]
-    calibration = [clips[int(i)].numpy()[None] for i in drawn]
+    calibration = [clip[None] for clip in draw_clips(clips, _CALIBRATION_CLIPS, seed)]
     write_graph(network, torch.from_numpy(calibration[0]), run / FP32_MODEL)
     quantise(run / FP32_MODEL, run / MODEL, calibration)
     log.info("wrote %s and %s", run / FP32_MODEL, run / MODEL)
