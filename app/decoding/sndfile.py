@@ -111,7 +111,7 @@ class SndfileSource:
         # libsndfile converts a WAV in pieces of 8 KiB, each by a call back into Python. As they
         # are, all samples are read at once, and NumPy makes the same numbers of them.
         pcm: NDArray[np.int16] = self._file.read(BLOCK_FRAMES, dtype="int16", always_2d=True)
-        return np.multiply(pcm, _INT16_STEP, dtype=np.float32)
+        return _scale(pcm)
 
 
 class PcmSource:
@@ -156,9 +156,14 @@ class PcmSource:
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """See `AudioSource.blocks`."""
         for start in range(0, len(self._samples), BLOCK_FRAMES):
-            block = self._samples[start : start + BLOCK_FRAMES].astype(np.float32)
-            block *= _INT16_STEP
-            yield block
+            yield _scale(self._samples[start : start + BLOCK_FRAMES])
+
+
+def _scale(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Return samples in -1..1."""
+    samples = pcm.astype(np.float32)
+    samples *= _INT16_STEP
+    return samples
 
 
 def is_decoded_by_libsndfile(data: bytes) -> bool:
