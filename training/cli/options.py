@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from training.tasks import require_name
@@ -101,6 +102,28 @@ def add_run(parser: argparse.ArgumentParser, default: str) -> None:
         choices=LOGGERS,
         help="where curves are written; may be repeated (default: csv and tensorboard, in the "
         "run's folder)",
+    )
+
+
+def add_leave_out(parser: argparse.ArgumentParser, corpora: Sequence[str]) -> None:
+    """Add the corpora that a training does without."""
+    parser.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        choices=corpora,
+        metavar="CORPUS",
+        help="a corpus that is neither trained nor tested on; may be repeated",
+    )
+
+
+def add_name(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the name of the checkpoint that is written."""
+    parser.add_argument(
+        "--name",
+        type=checkpoint_name,
+        default=default,
+        help=f"of the checkpoint within its task (default: {default})",
     )
 
 

@@ -9,6 +9,8 @@ from training.cli.options import (
     add_cache,
     add_data,
     add_hold_out,
+    add_leave_out,
+    add_name,
     add_pretrained,
     add_run,
     add_seed,
@@ -60,12 +62,7 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument(
         "--task", type=checkpoint_name, required=True, metavar="TASK", help="its name"
     )
-    parser.add_argument(
-        "--name",
-        type=checkpoint_name,
-        default="fit",
-        help="of the checkpoint within its task (default: fit)",
-    )
+    add_name(parser, "fit")
     parser.add_argument(
         "--backbone",
         type=Path,
@@ -162,14 +159,7 @@ def _add_train(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help=f"its kind: {NETWORKS[0]}, or one of at most 75,000 weights, which reads samples "
         f"(default: {NETWORKS[0]})",
     )
-    parser.add_argument(
-        "--leave-out",
-        action="append",
-        default=[],
-        choices=tuple(CORPORA),
-        metavar="CORPUS",
-        help="a corpus that is neither trained nor tested on; may be repeated",
-    )
+    add_leave_out(parser, tuple(CORPORA))
     parser.add_argument(
         "--folds",
         type=fold_count,
@@ -229,21 +219,9 @@ def _add_fine_tune(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         metavar="N",
         help="of each process (default: 20)",
     )
-    parser.add_argument(
-        "--leave-out",
-        action="append",
-        default=[],
-        choices=TASKS["emotion"].corpora,
-        metavar="CORPUS",
-        help="a corpus that is neither trained nor tested on; may be repeated",
-    )
+    add_leave_out(parser, TASKS["emotion"].corpora)
     add_seed(parser)
-    parser.add_argument(
-        "--name",
-        type=checkpoint_name,
-        default="speech-encoder",
-        help="of the checkpoint within its task (default: speech-encoder)",
-    )
+    add_name(parser, "speech-encoder")
     add_store(parser)
 
 
@@ -287,12 +265,7 @@ def _add_fit_audio_encoder(
         metavar="TASK",
         help="with --folders, a name of your own (default: urban-sound)",
     )
-    parser.add_argument(
-        "--name",
-        type=checkpoint_name,
-        default="audio-encoder",
-        help="of the checkpoint within its task (default: audio-encoder)",
-    )
+    add_name(parser, "audio-encoder")
     source = parser.add_mutually_exclusive_group(required=True)
     add_source(source)
     add_cache(parser)
