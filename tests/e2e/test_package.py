@@ -1,6 +1,7 @@
 """The wheel: what it holds, what it needs, and that it hurts no project that it is installed in."""
 
 import re
+import os
 import shutil
 import subprocess
 import sys
@@ -123,14 +124,19 @@ def project(
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
-    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+    found = call(*command, cwd=cwd)
     assert found.returncode == 0, found.stdout + found.stderr
     return found.stdout
 
 
 def python(project: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [project / ".venv" / "bin" / "python", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=project)
+    return call(project / ".venv" / "bin" / "python", *arguments, cwd=project)
+
+
+def call(*command: str | Path, cwd: Path | None) -> subprocess.CompletedProcess[str]:
+    # On the path of whoever runs the tests, the checkout would pass for an installed package.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=clean)
 
 
 def test_the_wheel_holds_the_client_alone(wheel: Path) -> None:
