@@ -1,7 +1,7 @@
 """The wheel: what it holds, what it needs, and that it hurts no project that it is installed in."""
 
-import re
 import os
+import re
 import shutil
 import subprocess
 import sys
